@@ -1,0 +1,3 @@
+//! The tool of the operator.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The server: PostgreSQL behind the Model Context Protocol.
+
+fn main() {}

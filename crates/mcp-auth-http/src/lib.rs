@@ -1,0 +1,1 @@
+//! Tower layers in front of any handler

@@ -1,0 +1,1 @@
+//! Let in, keep in, put out

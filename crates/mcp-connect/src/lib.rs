@@ -1,0 +1,1 @@
+//! One PostgreSQL connection: DSN forms, TLS, masking, the wire of one statement

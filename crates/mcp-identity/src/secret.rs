@@ -1,0 +1,147 @@
+//! Secrets, and what is kept instead of them.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE;
+use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
+
+use crate::ambient::{Entropy, EntropyError};
+
+/// A token as its owner holds it. Has no `Display` and is not serializable; [`expose`] is the one
+/// way to its text, and is meant to be noticed in review. Wiped from memory when dropped.
+///
+/// [`expose`]: PlainToken::expose
+pub struct PlainToken(Zeroizing<String>);
+
+impl PlainToken {
+    /// A new token: 32 random bytes, base64 with the URL alphabet and padding, 44 characters.
+    ///
+    /// # Errors
+    /// When the random source fails; no token is made then.
+    pub fn generate(entropy: &dyn Entropy) -> Result<Self, EntropyError> {
+        let mut bytes = Zeroizing::new([0_u8; 32]);
+        entropy.fill(bytes.as_mut())?;
+        Ok(Self(Zeroizing::new(URL_SAFE.encode(bytes.as_ref()))))
+    }
+
+    /// A token as somebody presented it. Not checked: only its digest decides.
+    #[must_use]
+    pub fn presented(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+
+    /// The token itself: to be shown to its owner once, and nowhere else.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for PlainToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PlainToken(…)")
+    }
+}
+
+/// SHA-256 of a token's text (not of its raw bytes): what files hold and what look-ups use.
+///
+/// A token has 256 bits of entropy, so its plain digest is safe to keep and to compare in a
+/// hash map: there is nothing to guess byte by byte.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TokenHash([u8; 32]);
+
+impl TokenHash {
+    /// The digest of a token.
+    #[must_use]
+    pub fn of(token: &PlainToken) -> Self {
+        Self::of_presented(token.expose().as_bytes())
+    }
+
+    /// The digest of a token as it lies on the wire, without a copy of the token.
+    #[must_use]
+    pub fn of_presented(token: &[u8]) -> Self {
+        Self(Sha256::digest(token).into())
+    }
+
+    /// Reads 64 hex digits, in either case.
+    ///
+    /// # Errors
+    /// Another length, or a character that is no hex digit. The text is not repeated: it might
+    /// be a token that somebody pasted in the wrong place.
+    pub fn parse_hex(text: &str) -> Result<Self, HashParseError> {
+        let digits = text.as_bytes();
+        if digits.len() != 64 {
+            return Err(HashParseError);
+        }
+        let mut bytes = [0; 32];
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+            let high = char::from(pair[0]).to_digit(16).ok_or(HashParseError)?;
+            let low = char::from(pair[1]).to_digit(16).ok_or(HashParseError)?;
+            *byte = u8::try_from(high * 16 + low).map_err(|_| HashParseError)?;
+        }
+        Ok(Self(bytes))
+    }
+
+    /// 64 lower-case hex digits, as files hold it.
+    #[must_use]
+    pub fn to_hex(&self) -> String {
+        hex(&self.0)
+    }
+
+    /// The raw digest.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for TokenHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A prefix finds the record and opens nothing.
+        write!(f, "TokenHash({}…)", hex(&self.0[..4]))
+    }
+}
+
+/// Not 64 hex digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected 64 hex digits (the SHA-256 of a token)")]
+pub struct HashParseError;
+
+/// Lower-case hex of some bytes.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .map(|nibble| char::from(DIGITS[usize::from(nibble)]))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digest_is_of_the_text_that_the_user_sees() {
+        // `printf %s 'O9ms9jqTfUdy-DIjvpFWeqd_yH_NEj7me0mgOnOjGdQ=' | sha256sum`
+        let token = PlainToken::presented("O9ms9jqTfUdy-DIjvpFWeqd_yH_NEj7me0mgOnOjGdQ=".into());
+        let expected = "b3f805357b2c1cb78d50a2a109198d184b7c763b68a61e2891ab36260ebac63f";
+        assert_eq!(TokenHash::of(&token).to_hex(), expected);
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let token = PlainToken::presented("very-secret".into());
+        assert!(!format!("{token:?}").contains("very"));
+    }
+
+    #[test]
+    fn a_hash_of_another_shape_is_refused_without_repeating_it() {
+        let pasted = "O9ms9jqTfUdy-DIjvpFWeqd_yH_NEj7me0mgOnOjGdQ=";
+        let refused = TokenHash::parse_hex(pasted).unwrap_err();
+        assert!(!refused.to_string().contains("O9ms"));
+        assert!(TokenHash::parse_hex(&"g".repeat(64)).is_err());
+    }
+}

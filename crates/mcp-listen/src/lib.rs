@@ -1,0 +1,1 @@
+//! Connections: accept, TLS, deadlines, caps, drain

@@ -1,0 +1,1 @@
+//! One connection pool per principal and database

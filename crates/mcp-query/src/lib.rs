@@ -1,0 +1,1 @@
+//! One statement run: the wall, the deadline, rows to text

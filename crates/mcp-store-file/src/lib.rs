@@ -1,0 +1,1 @@
+//! The credential files of one server

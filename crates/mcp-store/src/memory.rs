@@ -1,0 +1,101 @@
+//! The twin in memory: for tests, and for embedders whose tokens live elsewhere.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use mcp_identity::TokenHash;
+
+use crate::change::{Change, ChangeSender, Changes};
+use crate::record::TokenRecord;
+use crate::token_store::{
+    BoxFuture, InsertRejection, RemoveRejection, StoreError, TokenSelector, TokenStore,
+};
+
+/// Tokens in memory. Lost with the process.
+#[derive(Debug, Default)]
+pub struct MemoryTokens {
+    records: Mutex<Vec<TokenRecord>>,
+    changes: ChangeSender,
+}
+
+impl MemoryTokens {
+    /// A store without tokens.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn records(&self) -> MutexGuard<'_, Vec<TokenRecord>> {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn insert_now(&self, record: TokenRecord) -> Result<(), InsertRejection> {
+        let mut records = self.records();
+        if records.iter().any(|kept| kept.id == record.id) {
+            return Err(InsertRejection::IdTaken);
+        }
+        if records.iter().any(|kept| kept.hash == record.hash) {
+            return Err(InsertRejection::HashTaken);
+        }
+        let change = Change::Token(record.id.clone());
+        records.push(record);
+        drop(records);
+        self.changes.tell(change);
+        Ok(())
+    }
+
+    fn remove_now(&self, selector: &TokenSelector) -> Result<TokenRecord, RemoveRejection> {
+        let mut records = self.records();
+        let mut named = records.iter().enumerate().filter(|(_, record)| selector.names(record));
+        let place = match (named.next(), named.count()) {
+            (None, _) => return Err(RemoveRejection::NotFound),
+            (Some((place, _)), 0) => place,
+            (Some(_), others) => return Err(RemoveRejection::Ambiguous(others + 1)),
+        };
+        let removed = records.remove(place);
+        drop(records);
+        self.changes.tell(Change::Token(removed.id.clone()));
+        Ok(removed)
+    }
+
+    fn remove_expired_now(&self, now: SystemTime) -> usize {
+        let mut records = self.records();
+        let before = records.len();
+        records.retain(|record| !record.is_expired(now));
+        let removed = before - records.len();
+        drop(records);
+        if removed > 0 {
+            self.changes.tell(Change::Everything);
+        }
+        removed
+    }
+}
+
+impl TokenStore for MemoryTokens {
+    fn all(&self) -> BoxFuture<'_, Result<Vec<TokenRecord>, StoreError>> {
+        Box::pin(async { Ok(self.records().clone()) })
+    }
+
+    fn find(&self, hash: TokenHash) -> BoxFuture<'_, Result<Option<TokenRecord>, StoreError>> {
+        Box::pin(async move { Ok(self.records().iter().find(|kept| kept.hash == hash).cloned()) })
+    }
+
+    fn insert(&self, record: TokenRecord) -> BoxFuture<'_, Result<(), InsertRejection>> {
+        Box::pin(async move { self.insert_now(record) })
+    }
+
+    fn remove(
+        &self,
+        selector: TokenSelector,
+    ) -> BoxFuture<'_, Result<TokenRecord, RemoveRejection>> {
+        Box::pin(async move { self.remove_now(&selector) })
+    }
+
+    fn remove_expired(&self, now: SystemTime) -> BoxFuture<'_, Result<usize, StoreError>> {
+        Box::pin(async move { Ok(self.remove_expired_now(now)) })
+    }
+
+    fn changes(&self) -> Changes {
+        self.changes.listen()
+    }
+}

@@ -1,0 +1,1 @@
+//! A file that changed, settled and parsed; the last good one stays
