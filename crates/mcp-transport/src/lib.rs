@@ -1,1 +1,18 @@
-//! MCP over Streamable HTTP and stdio
+//! MCP over Streamable HTTP and over stdio: the same dispatch behind two wires.
+//!
+//! [`McpService`] answers requests that some layer in front has already authenticated: it finds
+//! the `Arc<Principal>` in the request's extensions, or answers a stranger with what the binary
+//! handed in. [`serve_stdio`] speaks to the one local caller.
+//!
+//! An answer is one HTTP body: whole when it is small, streamed as it grows when it is not. A
+//! streamed answer is worked on only while somebody reads it, and stops when the lease of its
+//! principal ends.
+
+mod body;
+mod http;
+mod slot;
+mod stdio;
+
+pub use body::{BodyError, ResponseBody};
+pub use http::{HttpSettings, McpService};
+pub use stdio::{StdioError, serve_stdio};

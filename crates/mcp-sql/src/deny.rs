@@ -1,0 +1,88 @@
+//! Names that no statement of a caller may hold, whatever role PostgreSQL gives it: they reach
+//! files, programs, other sessions, the network, or run SQL hidden in a text.
+//!
+//! Refused wherever they stand as an identifier, so that neither quoting nor a schema in front
+//! helps. A column of the same name is refused with them: rename it in a view.
+
+/// Families that share a beginning.
+const PREFIXES: [&str; 20] = [
+    "pg_sleep",
+    "pg_read_",
+    "pg_ls_",
+    "pg_file_",
+    "pg_advisory_",
+    "pg_try_advisory_",
+    "pg_logical_",
+    "pg_replication_",
+    "pg_create_",
+    "pg_drop_replication_",
+    "pg_copy_",
+    "pg_stat_reset",
+    "pg_backup_",
+    "pg_wal_replay_",
+    "pg_sync_replication_",
+    "pg_log_",
+    "dblink",
+    "crosstab",
+    "query_to_xml",
+    "pg_restore_",
+];
+
+/// Families that share an end or a middle.
+const PARTS: [&str; 1] = ["_to_xml"];
+
+const NAMES: [&str; 43] = [
+    // other sessions and the server itself
+    "pg_terminate_backend",
+    "pg_cancel_backend",
+    "pg_reload_conf",
+    "pg_rotate_logfile",
+    "pg_rotate_logfile_old",
+    "pg_promote",
+    "pg_switch_wal",
+    "pg_start_backup",
+    "pg_stop_backup",
+    "pg_export_snapshot",
+    "pg_import_system_collations",
+    "pg_notification_queue_usage",
+    "pg_notify",
+    "set_config",
+    // files and large objects
+    "pg_stat_file",
+    "pg_current_logfile",
+    "pg_hba_file_rules",
+    "pg_ident_file_mappings",
+    "pg_show_all_file_settings",
+    "pg_file_settings",
+    "lo_import",
+    "lo_export",
+    "lo_create",
+    "lo_creat",
+    "lo_open",
+    "lo_close",
+    "lo_get",
+    "lo_put",
+    "lo_from_bytea",
+    "lo_unlink",
+    "lo_truncate",
+    "lo_truncate64",
+    "lo_lseek",
+    "lo_lseek64",
+    "lo_tell",
+    "lo_tell64",
+    "loread",
+    "lowrite",
+    // SQL in a text
+    "ts_stat",
+    "ts_rewrite",
+    "connectby",
+    "xpath_table",
+    "cursor_to_xmlschema",
+];
+
+/// Is this identifier (folded, decoded) never allowed?
+pub(crate) fn is_denied(name: &str) -> bool {
+    PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        || PARTS.iter().any(|part| name.contains(part))
+        || NAMES.contains(&name)
+}
