@@ -55,4 +55,49 @@ impl Changes {
             Err(broadcast::error::RecvError::Closed) => None,
         }
     }
+
+    /// Forgets what was told and not yet heard. For whoever is about to read everything anyway:
+    /// skip first, then read, and a change made in between is told again.
+    pub fn skip(&mut self) {
+        self.0 = self.0.resubscribe();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mcp_identity::TokenId;
+
+    use super::{Change, ChangeSender};
+
+    fn id(text: &str) -> TokenId {
+        TokenId::parse(text).unwrap()
+    }
+
+    #[tokio::test]
+    async fn who_lags_is_told_to_read_everything() {
+        let sender = ChangeSender::new();
+        let mut changes = sender.listen();
+        for n in 0..2_000 {
+            sender.tell(Change::Token(id(&format!("token-{n}"))));
+        }
+        assert_eq!(changes.next().await, Some(Change::Everything));
+    }
+
+    #[tokio::test]
+    async fn what_was_skipped_is_not_told_and_what_comes_after_is() {
+        let sender = ChangeSender::new();
+        let mut changes = sender.listen();
+        sender.tell(Change::Everything);
+        changes.skip();
+        sender.tell(Change::Token(id("token-1")));
+        assert_eq!(changes.next().await, Some(Change::Token(id("token-1"))));
+    }
+
+    #[tokio::test]
+    async fn changes_end_with_their_store() {
+        let sender = ChangeSender::new();
+        let mut changes = sender.listen();
+        drop(sender);
+        assert_eq!(changes.next().await, None);
+    }
 }

@@ -6,6 +6,32 @@
 //!
 //! [`MemoryTokens`] is the twin that tests use and embedders may; [`contract`] (feature
 //! `contract`) is the suite that every store passes.
+//!
+//! ```
+//! use mcp_store::{MemoryTokens, TokenSelector, TokenStore as _};
+//! # use mcp_identity::{SystemClock, Clock as _, PlainToken, SystemEntropy, TokenHash, TokenId};
+//! # use mcp_store::TokenRecord;
+//!
+//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+//! let token = PlainToken::generate(&SystemEntropy)?;
+//! let mut record = TokenRecord::new(
+//!     TokenId::parse("token-1")?,
+//!     TokenHash::of(&token),
+//!     SystemClock.now(),
+//! );
+//! record.note = "nightly report".to_owned();
+//!
+//! let store = MemoryTokens::new();
+//! store.insert(record).await?;
+//! let prefix = TokenHash::of(&token).to_hex()[..12].to_owned();
+//! let removed = store.remove(TokenSelector::HashPrefix(prefix)).await?;
+//! assert_eq!(removed.note, "nightly report");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # }).unwrap();
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+#![warn(missing_docs)]
 
 mod change;
 #[cfg(feature = "contract")]
@@ -18,5 +44,6 @@ pub use change::{Change, ChangeSender, Changes};
 pub use memory::MemoryTokens;
 pub use record::TokenRecord;
 pub use token_store::{
-    BoxFuture, InsertRejection, RemoveRejection, StoreError, StoreErrorKind, TokenSelector, TokenStore,
+    BoxFuture, InsertRejection, RemoveRejection, StoreError, StoreErrorKind, TokenSelector,
+    TokenStore,
 };

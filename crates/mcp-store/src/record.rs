@@ -33,10 +33,54 @@ pub struct TokenRecord {
 }
 
 impl TokenRecord {
+    /// A record with nothing but its identity: no note, no roles, every tool, reads and writes,
+    /// the first database, for ever. Set the fields that should say otherwise.
+    #[must_use]
+    pub fn new(id: TokenId, hash: TokenHash, created_at: SystemTime) -> Self {
+        Self {
+            id,
+            hash,
+            note: String::new(),
+            database: None,
+            created_at,
+            expires_at: None,
+            roles: BTreeSet::new(),
+            db_role: None,
+            tools: None,
+            read_only: false,
+        }
+    }
+
     /// Is its time over at `now`?
     #[must_use]
     pub fn is_expired(&self, now: SystemTime) -> bool {
         self.expires_at.is_some_and(|end| end <= now)
+    }
+
+    /// Does the other record open the same doors for as long? The note and the time of making
+    /// open nothing: who only edits those puts nobody out.
+    #[must_use]
+    pub fn same_authority(&self, other: &Self) -> bool {
+        let Self {
+            id,
+            hash,
+            note: _,
+            database,
+            created_at: _,
+            expires_at,
+            roles,
+            db_role,
+            tools,
+            read_only,
+        } = self;
+        *id == other.id
+            && *hash == other.hash
+            && *database == other.database
+            && *expires_at == other.expires_at
+            && *roles == other.roles
+            && *db_role == other.db_role
+            && *tools == other.tools
+            && *read_only == other.read_only
     }
 
     /// The rights that this record gives.

@@ -37,8 +37,10 @@ pub trait TokenStore: Send + Sync {
     ///
     /// # Errors
     /// [`RemoveRejection`] when it means none or several; nothing is removed then.
-    fn remove(&self, selector: TokenSelector)
-    -> BoxFuture<'_, Result<TokenRecord, RemoveRejection>>;
+    fn remove(
+        &self,
+        selector: TokenSelector,
+    ) -> BoxFuture<'_, Result<TokenRecord, RemoveRejection>>;
 
     /// Removes every record whose time is over at `now`, and says how many there were.
     ///

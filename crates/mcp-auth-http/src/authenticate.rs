@@ -1,0 +1,178 @@
+//! Who is it, and may he still be here?
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue, Request, Response};
+use mcp_auth::Authenticate;
+use mcp_identity::{Clock, CredentialFault, Denial, Principal};
+use pin_project_lite::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::answer::MaybeAnswered;
+use crate::denial::{self, RenderBody};
+use crate::leased_body::LeaseWait;
+
+/// Asks who sends a request. A good token: its `Arc<Principal>` goes into the extensions, and the
+/// header goes out of the request, so that nothing below can log it or pass it on. A bad one is
+/// answered here. A stranger, who presents nothing, passes without a principal: what he may
+/// reach is decided below ([`RequireAuthLayer`](crate::RequireAuthLayer), or the handler).
+///
+/// While a request runs it waits on its principal's lease: revoked in the middle, it is cut, the
+/// work below dropped, and answered 401. A body that streams on after its response was given is
+/// another holder: wrap it in a [`LeasedBody`](crate::LeasedBody).
+///
+/// Stands below [`HostOriginLayer`](crate::HostOriginLayer): a page of another site must not even
+/// learn whether a token is good. Stands above everything that costs: a body limit by who asks,
+/// parsing, work.
+#[derive(Clone)]
+pub struct AuthLayer {
+    door: Arc<dyn Authenticate>,
+    clock: Arc<dyn Clock>,
+    render: RenderBody,
+}
+
+impl AuthLayer {
+    /// Lets in whom `door` lets in, by the time of `clock`; refuses with [`denial::body`].
+    #[must_use]
+    pub fn new(door: Arc<dyn Authenticate>, clock: Arc<dyn Clock>) -> Self {
+        Self { door, clock, render: denial::body }
+    }
+
+    /// Refuses with a body of your own.
+    #[must_use]
+    pub fn render_with(self, render: RenderBody) -> Self {
+        Self { render, ..self }
+    }
+
+    /// `None`: a stranger.
+    fn judge(&self, headers: &HeaderMap) -> Result<Option<Arc<Principal>>, Denial> {
+        match presented(headers)? {
+            Some(token) => self.door.authenticate(token, self.clock.now()).map(Some),
+            None => Ok(self.door.stranger()),
+        }
+    }
+}
+
+impl fmt::Debug for AuthLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthLayer").finish_non_exhaustive()
+    }
+}
+
+impl<S> Layer<S> for AuthLayer {
+    type Service = AuthService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        AuthService { inner, layer: self.clone() }
+    }
+}
+
+/// The service of [`AuthLayer`].
+#[derive(Clone, Debug)]
+pub struct AuthService<S> {
+    inner: S,
+    layer: AuthLayer,
+}
+
+impl<S, B, R> Service<Request<B>> for AuthService<S>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    R: From<Bytes>,
+{
+    type Response = Response<R>;
+    type Error = S::Error;
+    type Future = AuthFuture<S::Future, R>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let render = self.layer.render;
+        match self.layer.judge(request.headers()) {
+            Err(denial) => {
+                let answered = MaybeAnswered::answered(denial::respond(denial, render));
+                AuthFuture { inner: answered, lease: None, render }
+            }
+            Ok(found) => {
+                let lease = found.as_ref().map(|principal| LeaseWait::new(&principal.lease));
+                if let Some(principal) = found {
+                    request.headers_mut().remove(AUTHORIZATION);
+                    request.extensions_mut().insert(principal);
+                }
+                let inner = MaybeAnswered::waiting(self.inner.call(request));
+                AuthFuture { inner, lease, render }
+            }
+        }
+    }
+}
+
+/// The token of the one `Authorization` header, if there is one; a query string is never read.
+/// Of several headers none is right: neither the first nor the last wins.
+fn presented(headers: &HeaderMap) -> Result<Option<&[u8]>, Denial> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => bearer(value).map(Some),
+        (Some(_), Some(_)) => Err(Denial::BadCredential(CredentialFault::Malformed)),
+    }
+}
+
+/// `Bearer 1*SP b64token` (RFC 6750 §2.1), the scheme in any case (RFC 9110 §11.1).
+fn bearer(value: &HeaderValue) -> Result<&[u8], Denial> {
+    const MALFORMED: Denial = Denial::BadCredential(CredentialFault::Malformed);
+    let (scheme, rest) = value.as_bytes().split_at_checked(b"Bearer ".len()).ok_or(MALFORMED)?;
+    if !scheme.eq_ignore_ascii_case(b"Bearer ") {
+        return Err(MALFORMED);
+    }
+    let spaces = rest.iter().take_while(|byte| **byte == b' ').count();
+    let token = &rest[spaces..];
+    let padding = token.iter().rev().take_while(|byte| **byte == b'=').count();
+    let body = &token[..token.len() - padding];
+    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(byte);
+    let well_formed = !body.is_empty() && body.iter().all(allowed);
+    if well_formed { Ok(token) } else { Err(MALFORMED) }
+}
+
+pin_project! {
+    /// The future of [`AuthService`]: the response, or 401 when the lease ends first.
+    pub struct AuthFuture<F, R> {
+        #[pin]
+        inner: MaybeAnswered<F, R>,
+        lease: Option<LeaseWait>,
+        render: RenderBody,
+    }
+}
+
+impl<F, R, E> Future for AuthFuture<F, R>
+where
+    F: Future<Output = Result<Response<R>, E>>,
+    R: From<Bytes>,
+{
+    type Output = Result<Response<R>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        // Asked first: a credential that has ended starts nothing more.
+        if !this.lease.as_ref().is_some_and(LeaseWait::is_ended) {
+            if let Poll::Ready(outcome) = this.inner.as_mut().poll(cx) {
+                return Poll::Ready(outcome);
+            }
+            let Some(lease) = this.lease else { return Poll::Pending };
+            if lease.poll_ended(cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+        let denial = Denial::BadCredential(CredentialFault::Ended);
+        // Drops the work below before the answer leaves.
+        this.inner.set(MaybeAnswered::answered(denial::respond(denial, *this.render)));
+        *this.lease = None;
+        this.inner.poll(cx)
+    }
+}

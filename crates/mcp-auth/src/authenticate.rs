@@ -1,0 +1,65 @@
+//! What a door needs of whoever stands at it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use mcp_identity::{Denial, LeaseEnd, Principal};
+
+use crate::auth::Auth;
+
+/// Decides who is let in. On the path of every request: answers from memory, at once.
+///
+/// [`Auth`] is the one to use. Implement it to put another judge behind the same layers.
+pub trait Authenticate: Send + Sync {
+    /// Whose token this is, if it holds at `now`. `presented` is what followed `Bearer `.
+    ///
+    /// # Errors
+    /// [`Denial`]: the reason is for the audit log, and clients must not see the difference.
+    fn authenticate(&self, presented: &[u8], now: SystemTime) -> Result<Arc<Principal>, Denial>;
+
+    /// Who somebody is that presents nothing. `None`, as it should be: nobody.
+    fn stranger(&self) -> Option<Arc<Principal>> {
+        None
+    }
+}
+
+impl Authenticate for Auth {
+    fn authenticate(&self, presented: &[u8], now: SystemTime) -> Result<Arc<Principal>, Denial> {
+        self.bearer(presented, now)
+    }
+}
+
+/// No authentication at all: everybody is [`Principal::local`], with whatever token or none.
+///
+/// Only for an operator who asked for exactly this. Dropping the door ends what came through it.
+pub struct OpenDoor {
+    principal: Arc<Principal>,
+    _end: LeaseEnd,
+}
+
+impl OpenDoor {
+    /// Opens the door to everybody who can reach it, and warns in the log that it did.
+    #[must_use]
+    pub fn let_everybody_in() -> Self {
+        tracing::warn!("Authentication is OFF: everybody who can connect has full access");
+        let (principal, end) = Principal::local();
+        Self { principal: Arc::new(principal), _end: end }
+    }
+}
+
+impl Authenticate for OpenDoor {
+    fn authenticate(&self, _presented: &[u8], _now: SystemTime) -> Result<Arc<Principal>, Denial> {
+        Ok(Arc::clone(&self.principal))
+    }
+
+    fn stranger(&self) -> Option<Arc<Principal>> {
+        Some(Arc::clone(&self.principal))
+    }
+}
+
+impl fmt::Debug for OpenDoor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OpenDoor")
+    }
+}

@@ -1,0 +1,304 @@
+//! The suite that every store passes: `mcp_store::contract::all(make_store).await` in a test of
+//! the store's own, on a tokio runtime with time (and not a paused one, where the store waits for
+//! files or sockets).
+//!
+//! It panics with a sentence that says which promise of [`TokenStore`] was broken.
+
+use std::fmt::Debug;
+use std::time::{Duration, SystemTime};
+
+use mcp_identity::{DatabaseName, DbRole, RoleName, TokenHash, TokenId, ToolName};
+
+use crate::change::{Change, Changes};
+use crate::memory::MemoryTokens;
+use crate::record::TokenRecord;
+use crate::token_store::{InsertRejection, RemoveRejection, TokenSelector, TokenStore};
+
+/// The longest that word of a change may take. Real stores promise far less; a loaded test
+/// machine promises nothing.
+const WORD_OF_CHANGE: Duration = Duration::from_secs(10);
+
+/// Runs every check, each on a new and empty store from `make`.
+///
+/// # Panics
+/// When the store breaks a promise.
+pub async fn all<S: TokenStore>(make: impl Fn() -> S) {
+    an_empty_store_holds_nothing(&make()).await;
+    records_are_kept_whole_and_in_order(&make()).await;
+    a_taken_id_is_refused(&make()).await;
+    a_taken_hash_is_refused(&make()).await;
+    of_two_that_race_for_an_id_one_is_kept(&make()).await;
+    a_record_is_removed_by_its_id(&make()).await;
+    a_record_is_removed_by_a_prefix_that_is_its_alone(&make()).await;
+    an_ambiguous_prefix_removes_nothing(&make()).await;
+    what_is_no_prefix_removes_nothing(&make()).await;
+    exactly_the_expired_are_removed(&make()).await;
+    every_change_is_told(&make()).await;
+    any_history_ends_as_in_memory(&make).await;
+}
+
+async fn an_empty_store_holds_nothing(store: &dyn TokenStore) {
+    hold("a new store is empty", &read(store).await, &Vec::new());
+    let found = store.find(hash_of(1)).await;
+    hold("an empty store finds nothing", &found, &Ok(None));
+    let removed = store.remove(TokenSelector::Id(id_of(1))).await;
+    hold("an empty store removes nothing", &removed, &Err(RemoveRejection::NotFound));
+    let expired = store.remove_expired(second(0)).await;
+    hold("nothing expires in an empty store", &expired, &Ok(0));
+}
+
+async fn records_are_kept_whole_and_in_order(store: &dyn TokenStore) {
+    // Neither the order of their ids nor of their hashes.
+    let records = [plain(3), full(1), plain(2)];
+    keep(store, &records).await;
+    hold("all() gives every record, whole and in order", &read(store).await, &records.to_vec());
+    for record in &records {
+        let found = store.find(record.hash).await;
+        hold("find() gives the record of a digest", &found, &Ok(Some(record.clone())));
+    }
+    let found = store.find(hash_of(9)).await;
+    hold("find() gives nothing for a foreign digest", &found, &Ok(None));
+}
+
+async fn a_taken_id_is_refused(store: &dyn TokenStore) {
+    keep(store, &[plain(1)]).await;
+    let twin = TokenRecord { id: id_of(1), ..full(2) };
+    let refused = store.insert(twin).await;
+    hold("a second record of an id is refused", &refused, &Err(InsertRejection::IdTaken));
+    hold("a refused id changes nothing", &read(store).await, &vec![plain(1)]);
+}
+
+async fn a_taken_hash_is_refused(store: &dyn TokenStore) {
+    keep(store, &[plain(1)]).await;
+    let twin = TokenRecord { hash: hash_of(1), ..full(2) };
+    let refused = store.insert(twin).await;
+    hold("a second record of a hash is refused", &refused, &Err(InsertRejection::HashTaken));
+    hold("a refused hash changes nothing", &read(store).await, &vec![plain(1)]);
+}
+
+async fn of_two_that_race_for_an_id_one_is_kept(store: &dyn TokenStore) {
+    let other = TokenRecord { hash: hash_of(2), ..plain(1) };
+    let (one, two) = tokio::join!(store.insert(plain(1)), store.insert(other));
+    let kept = usize::from(one.is_ok()) + usize::from(two.is_ok());
+    hold("of two inserts that race for an id, one succeeds", &kept, &1);
+    hold("of two inserts that race for an id, one is kept", &read(store).await.len(), &1);
+}
+
+async fn a_record_is_removed_by_its_id(store: &dyn TokenStore) {
+    keep(store, &[plain(1), full(2), plain(3)]).await;
+    let by_id = TokenSelector::Id(id_of(2));
+    let removed = store.remove(by_id.clone()).await;
+    hold("remove() by id gives the record", &removed, &Ok(full(2)));
+    hold("the others stay in order", &read(store).await, &vec![plain(1), plain(3)]);
+    let found = store.find(hash_of(2)).await;
+    hold("a removed record is not found", &found, &Ok(None));
+    let again = store.remove(by_id).await;
+    hold("a record is removed once", &again, &Err(RemoveRejection::NotFound));
+    let part = TokenSelector::Id(id("token-"));
+    let refused = store.remove(part).await;
+    hold("a part of an id is no id", &refused, &Err(RemoveRejection::NotFound));
+}
+
+async fn a_record_is_removed_by_a_prefix_that_is_its_alone(store: &dyn TokenStore) {
+    keep(store, &[plain(1), plain(2)]).await;
+    let shortest = hash_of(1).to_hex()[..TokenSelector::MIN_PREFIX].to_owned();
+    let removed = store.remove(TokenSelector::HashPrefix(shortest)).await;
+    hold("eight digits that are one record's alone remove it", &removed, &Ok(plain(1)));
+    let whole = TokenSelector::HashPrefix(hash_of(2).to_hex());
+    hold("a whole hash removes its record", &store.remove(whole).await, &Ok(plain(2)));
+    hold("both are gone", &read(store).await, &Vec::new());
+}
+
+async fn an_ambiguous_prefix_removes_nothing(store: &dyn TokenStore) {
+    let shared = "00c0ffee";
+    let twins: Vec<_> = ["a", "b"]
+        .iter()
+        .zip(1..)
+        .map(|(digit, n)| TokenRecord { hash: hash_from(&format!("{shared}{digit}")), ..plain(n) })
+        .collect();
+    keep(store, &twins).await;
+    let refused = store.remove(TokenSelector::HashPrefix(shared.to_owned())).await;
+    hold("a prefix of two is refused", &refused, &Err(RemoveRejection::Ambiguous(2)));
+    hold("a prefix of two removes neither", &read(store).await, &twins);
+    let longer = TokenSelector::HashPrefix(format!("{shared}b"));
+    hold("one more digit tells them apart", &store.remove(longer).await, &Ok(twins[1].clone()));
+}
+
+async fn what_is_no_prefix_removes_nothing(store: &dyn TokenStore) {
+    keep(store, &[plain(1)]).await;
+    let hash = hash_of(1).to_hex();
+    let too_short = &hash[..TokenSelector::MIN_PREFIX - 1];
+    let too_long = format!("{hash}0");
+    let from_the_middle = &hash[1..=TokenSelector::MIN_PREFIX + 8];
+    // The last two are every hash, to a store that pastes them into a LIKE.
+    for text in ["", too_short, &too_long, from_the_middle, "%%%%%%%%", "________"] {
+        let refused = store.remove(TokenSelector::HashPrefix(text.to_owned())).await;
+        let sentence = format!("{text:?} is the beginning of no hash");
+        hold(&sentence, &refused, &Err(RemoveRejection::NotFound));
+    }
+    hold("what is no prefix removes nothing", &read(store).await, &vec![plain(1)]);
+}
+
+async fn exactly_the_expired_are_removed(store: &dyn TokenStore) {
+    let ending = |n, end| TokenRecord { expires_at: Some(second(end)), ..plain(n) };
+    let records = [ending(1, 100), plain(2), ending(3, 99), ending(4, 101)];
+    keep(store, &records).await;
+    let early = store.remove_expired(second(98)).await;
+    hold("nothing is removed before its time", &early, &Ok(0));
+    hold("all are there before their time", &read(store).await, &records.to_vec());
+    let removed = store.remove_expired(second(100)).await;
+    hold("a record is over at the instant it names", &removed, &Ok(2));
+    let left = vec![records[1].clone(), records[3].clone()];
+    hold("what is not over stays, in order", &read(store).await, &left);
+}
+
+async fn every_change_is_told(store: &dyn TokenStore) {
+    let mut changes = store.changes();
+    keep(store, &[plain(1)]).await;
+    told(&mut changes, &id_of(1), "an insert is told").await;
+
+    let mut changes = store.changes();
+    let removed = store.remove(TokenSelector::Id(id_of(1))).await;
+    hold("the record is removed", &removed, &Ok(plain(1)));
+    told(&mut changes, &id_of(1), "a removal is told").await;
+
+    keep(store, &[TokenRecord { expires_at: Some(second(100)), ..plain(2) }]).await;
+    let mut changes = store.changes();
+    hold("the record is over", &store.remove_expired(second(100)).await, &Ok(1));
+    told(&mut changes, &id_of(2), "the removal of the expired is told").await;
+}
+
+/// Some dozens of steps that collide often, here and in memory, with the same answers and the
+/// same end; three times over.
+async fn any_history_ends_as_in_memory<S: TokenStore>(make: impl Fn() -> S) {
+    for seed in 1..=3 {
+        let (store, twin) = (make(), MemoryTokens::new());
+        let mut dice = Dice(seed);
+        for step in 1..=40 {
+            let (here, there) = (&store as &dyn TokenStore, &twin as &dyn TokenStore);
+            same_step(here, there, &mut dice, &format!("history {seed}, step {step}")).await;
+        }
+        let sentence = format!("history {seed} ends as in memory");
+        hold(&sentence, &read(&store).await, &read(&twin).await);
+    }
+}
+
+async fn same_step(store: &dyn TokenStore, twin: &dyn TokenStore, dice: &mut Dice, place: &str) {
+    let (n, other) = (dice.roll(6), dice.roll(6));
+    match dice.roll(5) {
+        0..=2 => {
+            let expires_at = (dice.roll(2) == 0).then(|| second(dice.roll(100)));
+            let record = TokenRecord { hash: hash_of(other), expires_at, ..full(n) };
+            let (here, there) = (store.insert(record.clone()).await, twin.insert(record).await);
+            // Where both are taken, a store may name either.
+            hold(&format!("{place}: insert"), &here.is_ok(), &there.is_ok());
+        }
+        3 => {
+            let prefix = hash_of(other).to_hex()[..9].to_owned();
+            let either = [TokenSelector::Id(id_of(n)), TokenSelector::HashPrefix(prefix)];
+            let selector = either[usize::from(dice.roll(2) == 0)].clone();
+            let (here, there) = (store.remove(selector.clone()).await, twin.remove(selector).await);
+            hold(&format!("{place}: remove"), &here, &there);
+        }
+        _ => {
+            let now = second(dice.roll(50));
+            let (here, there) = (store.remove_expired(now).await, twin.remove_expired(now).await);
+            hold(&format!("{place}: remove_expired"), &here, &there);
+        }
+    }
+}
+
+/// Numbers in no order to speak of, the same in every run: a failure must come back.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        // Knuth's MMIX generator; its upper half is the better one.
+        let (factor, step) = (6_364_136_223_846_793_005, 1_442_695_040_888_963_407);
+        self.0 = self.0.wrapping_mul(factor).wrapping_add(step);
+        (self.0 >> 33) % sides
+    }
+}
+
+/// Waits for word of that token. Late word of earlier changes is passed over: it does no harm.
+async fn told(changes: &mut Changes, id: &TokenId, sentence: &str) {
+    let word = async {
+        loop {
+            match changes.next().await {
+                Some(Change::Everything) => return true,
+                Some(Change::Token(told)) if told == *id => return true,
+                Some(Change::Token(_)) => {}
+                None => return false,
+            }
+        }
+    };
+    let heard = tokio::time::timeout(WORD_OF_CHANGE, word).await;
+    hold(&format!("{sentence}, within {WORD_OF_CHANGE:?}"), &heard, &Ok(true));
+}
+
+async fn keep(store: &dyn TokenStore, records: &[TokenRecord]) {
+    for record in records {
+        hold("a new record is kept", &store.insert(record.clone()).await, &Ok(()));
+    }
+}
+
+async fn read(store: &dyn TokenStore) -> Vec<TokenRecord> {
+    match store.all().await {
+        Ok(records) => records,
+        Err(error) => panic!("contract broken: the store can be read: {error}"),
+    }
+}
+
+#[track_caller]
+fn hold<T: Debug + PartialEq>(sentence: &str, found: &T, promised: &T) {
+    assert_eq!(found, promised, "contract broken: {sentence} (left: found, right: promised)");
+}
+
+/// A record without anything optional.
+fn plain(n: u64) -> TokenRecord {
+    TokenRecord::new(id_of(n), hash_of(n), second(n))
+}
+
+/// A record with everything optional, and a note that breaks careless writers.
+fn full(n: u64) -> TokenRecord {
+    TokenRecord {
+        note: "it's: a \"note\", # with ümläuts & {more}\\n".to_owned(),
+        database: Some(must(DatabaseName::parse("staging"))),
+        expires_at: Some(second(4_000_000_000)),
+        roles: ["admin", "viewer"].into_iter().map(|role| must(RoleName::parse(role))).collect(),
+        db_role: Some(must(DbRole::parse("app reader"))),
+        tools: Some([must(ToolName::parse("query_database"))].into()),
+        read_only: true,
+        ..plain(n)
+    }
+}
+
+fn id_of(n: u64) -> TokenId {
+    id(&format!("token-{n}"))
+}
+
+fn id(text: &str) -> TokenId {
+    must(TokenId::parse(text))
+}
+
+/// Digests that differ from their first digit on, as real ones do.
+fn hash_of(n: u64) -> TokenHash {
+    TokenHash::of_presented(format!("contract-{n}").as_bytes())
+}
+
+fn hash_from(beginning: &str) -> TokenHash {
+    must(TokenHash::parse_hex(&format!("{beginning:0<64}")))
+}
+
+/// Whole seconds: what the coarsest of stores keeps.
+fn second(n: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000 + n)
+}
+
+/// The suite's own names parse.
+fn must<T>(parsed: impl IntoIterator<Item = T>) -> T {
+    match parsed.into_iter().next() {
+        Some(value) => value,
+        None => unreachable!("the suite's own names are valid"),
+    }
+}
