@@ -71,7 +71,7 @@ pub(crate) fn read_yaml(text: &str) -> Result<Node, DocumentFault> {
         let kind = DocumentFaultKind::Refused(what);
         return Err(DocumentFault { line: Some(line), key: None, kind });
     }
-    let reading = Reading { text, found: Cell::new(None) };
+    let reading = Reading::of(text);
     let parsed = Grow(&reading).deserialize(serde_yaml::Deserializer::from_str(text));
     parsed.map_err(|error| {
         let line = error.location().map(|place| place.line());
@@ -81,7 +81,7 @@ pub(crate) fn read_yaml(text: &str) -> Result<Node, DocumentFault> {
 
 /// Reads one JSON document.
 pub(crate) fn read_json(text: &str) -> Result<Node, DocumentFault> {
-    let reading = Reading { text, found: Cell::new(None) };
+    let reading = Reading::of(text);
     let mut parser = serde_json::Deserializer::from_str(text);
     let parsed = Grow(&reading).deserialize(&mut parser);
     parsed
@@ -92,11 +92,25 @@ pub(crate) fn read_json(text: &str) -> Result<Node, DocumentFault> {
 /// What the visitors of one document share.
 struct Reading<'t> {
     text: &'t str,
+    /// The offset of each newline.
+    newlines: Vec<usize>,
     /// A fault that a visitor found itself; the parser's own error is then only the way out.
     found: Cell<Option<DocumentFault>>,
 }
 
-impl Reading<'_> {
+impl<'t> Reading<'t> {
+    fn of(text: &'t str) -> Self {
+        let newlines = text.match_indices('\n').map(|(offset, _)| offset).collect();
+        Self { text, newlines, found: Cell::new(None) }
+    }
+
+    /// The line of a slice of the document. `None`: it is no slice of it.
+    fn line_of(&self, slice: &str) -> Option<usize> {
+        let offset = slice.as_ptr().addr().checked_sub(self.text.as_ptr().addr())?;
+        let inside = offset < self.text.len();
+        inside.then(|| self.newlines.partition_point(|newline| *newline < offset) + 1)
+    }
+
     fn fault(&self, line: Option<usize>, message: &str) -> DocumentFault {
         self.found.take().unwrap_or_else(|| {
             let message = message.split(" at line ").next().unwrap_or(message);
@@ -172,7 +186,7 @@ impl<'de> Visitor<'de> for Grow<'_, '_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
         let mut entries = Vec::new();
         let mut seen = HashSet::new();
-        while let Some(key) = map.next_key_seed(ReadKey(self.0.text))? {
+        while let Some(key) = map.next_key_seed(ReadKey(self.0))? {
             if let Err(fault) = key.check(&seen) {
                 self.0.found.set(Some(fault));
                 return Err(de::Error::custom("refused"));
@@ -204,14 +218,14 @@ impl Key {
 }
 
 /// Reads a key and the line on which it stands.
-struct ReadKey<'t>(&'t str);
+struct ReadKey<'r, 't>(&'r Reading<'t>);
 
-impl<'de> DeserializeSeed<'de> for ReadKey<'_> {
+impl<'de> DeserializeSeed<'de> for ReadKey<'_, '_> {
     type Value = Key;
 
     fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Key, D::Error> {
         let mut key = None;
-        let outcome = from.deserialize_str(TakeKey { document: self.0, key: &mut key });
+        let outcome = from.deserialize_str(TakeKey { reading: self.0, key: &mut key });
         // Only `TakeKey` fills the slot, and it always fails afterwards: see the top of the file.
         match (key, outcome) {
             (Some(key), Err(positioned)) => {
@@ -225,15 +239,15 @@ impl<'de> DeserializeSeed<'de> for ReadKey<'_> {
 }
 
 /// Takes the text of a key, then fails in order to learn its position.
-struct TakeKey<'t, 'k> {
-    document: &'t str,
+struct TakeKey<'r, 't, 'k> {
+    reading: &'r Reading<'t>,
     key: &'k mut Option<Key>,
 }
 
 /// Has no value: [`TakeKey`] never succeeds.
 enum Never {}
 
-impl<'de> Visitor<'de> for TakeKey<'_, '_> {
+impl<'de> Visitor<'de> for TakeKey<'_, '_, '_> {
     type Value = Never;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -246,7 +260,7 @@ impl<'de> Visitor<'de> for TakeKey<'_, '_> {
     }
 
     fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Never, E> {
-        let line = line_of_slice(self.document, text);
+        let line = self.reading.line_of(text);
         *self.key = Some(Key { text: text.to_owned(), line });
         Err(E::custom("key"))
     }
@@ -256,13 +270,6 @@ impl<'de> Visitor<'de> for TakeKey<'_, '_> {
 fn line_in(message: &str) -> Option<usize> {
     let (_, place) = message.rsplit_once(" at line ")?;
     place.split(' ').next()?.parse().ok()
-}
-
-/// The line of a slice of the document. `None`: it is no slice of it.
-fn line_of_slice(document: &str, slice: &str) -> Option<usize> {
-    let offset = slice.as_ptr().addr().checked_sub(document.as_ptr().addr())?;
-    let before = document.as_bytes().get(..offset)?;
-    Some(before.split(|byte| *byte == b'\n').count())
 }
 
 #[cfg(test)]

@@ -40,13 +40,14 @@ pub fn reference_markdown() -> String {
             let cells = [
                 code(key.path),
                 meaning,
-                key.kind.to_string().replace('|', "\\|"),
+                key.kind.to_string(),
                 default(key),
                 environment(key),
                 key.flag.map(code).unwrap_or_default(),
                 reload(key).to_owned(),
             ];
             // Into a string: cannot fail.
+            let cells = cells.map(|cell| cell.replace('|', "\\|"));
             let _ = writeln!(page, "| {} |", cells.join(" | "));
         }
     }
@@ -92,19 +93,33 @@ fn last_part(key: &Key) -> &str {
     key.path.rsplit('.').next().unwrap_or(key.path)
 }
 
-/// The first paragraph of the field's documentation.
+/// What a key means, by the documentation of its field.
 fn meaning(parent: &Json, key: &Key) -> Option<String> {
-    let text = parent.get(last_part(key))?.get("description")?.as_str()?;
-    let paragraph = text.split("\n\n").next()?;
-    Some(paragraph.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|"))
+    parent.get(last_part(key))?.get("description")?.as_str().map(first_paragraph)
 }
 
-/// Lets every key be left out: the types are those of a finished configuration.
+fn first_paragraph(text: &str) -> String {
+    let paragraph = text.split("\n\n").next().unwrap_or(text);
+    paragraph.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Turns the schema of a finished configuration into that of a file, in which every key may be
+/// left out.
 fn open(schema: &mut Json) {
     match schema {
         Json::Object(object) => {
-            object.remove("required");
-            object.remove("format");
+            // By their values: a key of the configuration may bear the same name.
+            object.retain(|word, value| match word.as_str() {
+                "required" => !value.is_array(),
+                "format" => !value.is_string(),
+                _ => true,
+            });
+            // The rest of a doc comment speaks to programmers.
+            if let Some(text) =
+                object.get("description").and_then(Json::as_str).map(first_paragraph)
+            {
+                object.insert("description".into(), text.into());
+            }
             object.values_mut().for_each(open);
         }
         Json::Array(items) => items.iter_mut().for_each(open),
@@ -115,9 +130,6 @@ fn open(schema: &mut Json) {
 /// Adds to a key's schema what only the table knows.
 fn describe(parent: &mut Json, key: &Key) {
     let name = last_part(key);
-    if let Some(meaning) = meaning(parent, key) {
-        parent[name]["description"] = meaning.into();
-    }
     let schema = &mut parent[name];
     if let Fallback::Is(text) = key.fallback {
         schema["default"] = key.kind.parse(text).map_or(Json::Null, |value| value.to_json());
@@ -243,5 +255,11 @@ mod tests {
         assert!(database["password_file"].is_object());
         let level = &schema["properties"]["log"]["properties"]["level"];
         assert_eq!(level["x-reload"], "at once");
+        assert_eq!(level["description"], "The least important line that is still written.");
+        let mut kept = BTreeSet::new();
+        leaves(&schema, "", &mut kept);
+        assert!(kept.contains("log.format") && kept.contains("databases[].url_file"));
+        let format = &schema["properties"]["log"]["properties"]["format"];
+        assert_eq!(format["oneOf"].as_array().map(Vec::len), Some(3));
     }
 }

@@ -20,7 +20,9 @@ use state::StateConfig;
 pub struct Config {
     /// The HTTP transport, and who may use it.
     pub http: HttpConfig,
-    /// The databases behind the server, in order: the first is the default. Never empty.
+    /// The databases behind the server, in order: the first is the default.
+    ///
+    /// Never empty.
     pub databases: Vec<DatabaseConfig>,
     /// What the server keeps for itself.
     pub state: StateConfig,

@@ -5,6 +5,9 @@
 //! scanner that knows where a node may start (behind quotes, comments, block scalars and the
 //! continuation of plain text, none can).
 
+/// How many `[` and `{` may be open at once: the parser's time grows with the square of it.
+const DEEPEST: usize = 64;
+
 /// The first construct that is refused: its line, counted from 1, and its name.
 pub(crate) fn find_refused(text: &str) -> Option<(usize, &'static str)> {
     let mut scanner = Scanner::default();
@@ -76,6 +79,7 @@ impl Scanner {
                 b'&' => return Some("an anchor (&)"),
                 b'*' => return Some("an alias (*)"),
                 b'!' => return Some("a tag (!)"),
+                b'[' | b'{' if self.flow == DEEPEST => return Some("nesting this deep"),
                 b'[' | b'{' => (self.flow, at) = (self.flow + 1, at + 1),
                 b']' | b'}' => (self.flow, at) = (self.flow.saturating_sub(1), at + 1),
                 b'-' | b'?' if spaced => (self.parent, at) = (at, at + 1),
@@ -170,6 +174,8 @@ mod tests {
         ] {
             assert_eq!(find_refused(text).map(|found| found.0), Some(line), "{text}");
         }
+        assert_eq!(find_refused(&"[".repeat(64)), None);
+        assert!(find_refused(&"[".repeat(65)).is_some());
     }
 
     #[test]

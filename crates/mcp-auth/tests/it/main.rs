@@ -2,6 +2,8 @@
 //!
 //! Time is tokio's paused time: what waits for a timer waits no time at all.
 
+#![expect(clippy::unwrap_used, reason = "a test whose setting fails has failed")]
+
 mod bearer;
 mod keeper;
 mod outage;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use mcp_auth::RefreshError;
 use mcp_identity::{Clock as _, EndReason};
 use mcp_store::{StoreErrorKind, TokenStore as _};
-use tokio::time::{Instant, advance};
+use tokio::time::{Instant, sleep};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata};
 
@@ -41,8 +41,8 @@ async fn what_changed_in_an_outage_is_in_force_soon_after_it() {
     house.store.turn(Mood::Down(outage("disk on fire")));
     house.store.remove(by_id("gone")).await.unwrap();
     // Long enough for the pauses between two readings to be the longest.
-    advance(Duration::from_secs(300)).await;
-    house.auth.refresh().await.unwrap_err();
+    sleep(Duration::from_mins(10)).await;
+    assert!(house.store.readings() < 30, "{} readings", house.store.readings());
     house.store.turn(Mood::Well);
     let mended = Instant::now();
     assert_eq!(gone.lease.ended().await, EndReason::Revoked);
@@ -51,7 +51,7 @@ async fn what_changed_in_an_outage_is_in_force_soon_after_it() {
 
 #[tokio::test(start_paused = true)]
 async fn tokens_expire_in_an_outage_too() {
-    let house = House::with(&[expiring("short", Duration::from_secs(60))]).await;
+    let house = House::with(&[expiring("short", Duration::from_mins(1))]).await;
     let short = house.auth.bearer(b"short", house.clock.now()).unwrap();
     house.store.turn(Mood::Down(outage("disk on fire")));
     house.auth.refresh().await.unwrap_err();

@@ -84,7 +84,7 @@ pub(crate) fn outage(fault: &str) -> StoreError {
 }
 
 fn start() -> SystemTime {
-    SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
+    SystemTime::UNIX_EPOCH + Duration::from_hours(500_000)
 }
 
 /// A wall clock that goes with tokio's paused time, until it is set.

@@ -1,0 +1,12 @@
+//! The layers through tower, as an embedder stacks them. Each attack that was ever thought of is
+//! kept as a test of its name.
+
+#![expect(clippy::unwrap_used, reason = "a test whose setting fails has failed")]
+
+mod authenticate;
+mod client_address;
+mod host_origin;
+mod leased_body;
+mod request_id;
+mod stack;
+mod support;

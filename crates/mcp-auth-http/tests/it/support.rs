@@ -1,0 +1,95 @@
+//! A handler that shows what reached it, and a house of tokens.
+
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::AUTHORIZATION;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use mcp_auth::Auth;
+use mcp_identity::{Clock as _, SystemClock, TokenHash, TokenId};
+use mcp_store::{MemoryTokens, TokenRecord, TokenSelector, TokenStore as _};
+use tokio::task::JoinHandle;
+use tower::{Layer, Service, ServiceExt as _};
+
+pub(crate) type Answer = Response<Full<Bytes>>;
+
+/// In the extensions of an answer: the handler was reached, and saw this `Authorization`.
+#[derive(Clone)]
+pub(crate) struct Reached {
+    pub(crate) authorization: bool,
+}
+
+/// Answers 200 with the extensions of the request, so that a test can look at them.
+pub(crate) fn show(request: Request<()>) -> Ready<Result<Answer, Infallible>> {
+    let authorization = request.headers().contains_key(AUTHORIZATION);
+    let mut response = Response::new(Full::default());
+    *response.extensions_mut() = request.into_parts().0.extensions;
+    response.extensions_mut().insert(Reached { authorization });
+    ready(Ok(response))
+}
+
+/// Sends one request through one layer.
+pub(crate) async fn through<L>(layer: &L, request: Request<()>) -> Answer
+where
+    L: Layer<tower::util::ServiceFn<fn(Request<()>) -> Ready<Result<Answer, Infallible>>>>,
+    L::Service: Service<Request<()>, Response = Answer, Error = Infallible>,
+{
+    let handler: fn(_) -> _ = show;
+    let Ok(answer) = layer.layer(tower::service_fn(handler)).oneshot(request).await;
+    answer
+}
+
+pub(crate) fn reached(answer: &Answer) -> bool {
+    answer.extensions().get::<Reached>().is_some()
+}
+
+/// Everything of an answer that a client can see, but for its request id.
+pub(crate) async fn seen_by_client(answer: Answer) -> (StatusCode, Vec<(String, String)>, Bytes) {
+    let (head, body) = answer.into_parts();
+    let text = |value: &http::HeaderValue| value.to_str().unwrap().to_owned();
+    let mut headers: Vec<_> =
+        head.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
+    headers.sort();
+    (head.status, headers, body.collect().await.unwrap().to_bytes())
+}
+
+/// A keeper at work on tokens in memory.
+pub(crate) struct House {
+    pub(crate) store: Arc<MemoryTokens>,
+    pub(crate) auth: Auth,
+    pub(crate) keeping: JoinHandle<()>,
+}
+
+impl House {
+    pub(crate) async fn with(tokens: &[&str]) -> Self {
+        let store = Arc::new(MemoryTokens::new());
+        for token in tokens {
+            store.insert(record(token)).await.unwrap();
+        }
+        let (auth, keeper) = Auth::open(store.clone(), Arc::new(SystemClock)).await.unwrap();
+        let keeping = tokio::spawn(keeper.run(std::future::pending()));
+        Self { store, auth, keeping }
+    }
+
+    pub(crate) async fn keep_expired(&self, token: &str) {
+        let expires_at = Some(SystemClock.now() - Duration::from_secs(1));
+        self.store.insert(TokenRecord { expires_at, ..record(token) }).await.unwrap();
+        self.auth.refresh().await.unwrap();
+    }
+
+    pub(crate) async fn revoke(&self, token: &str) {
+        let id = TokenId::parse(token).unwrap();
+        self.store.remove(TokenSelector::Id(id)).await.unwrap();
+        self.auth.refresh().await.unwrap();
+    }
+}
+
+/// The record of a token: its id is the token's text.
+fn record(token: &str) -> TokenRecord {
+    let hash = TokenHash::of_presented(token.as_bytes());
+    TokenRecord::new(TokenId::parse(token).unwrap(), hash, SystemClock.now())
+}

@@ -1,0 +1,54 @@
+//! The end of a server.
+
+use mcp_listen::{DrainOutcome, Settings};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::support::{PATIENCE, Running, SOON, patient, take};
+
+#[tokio::test]
+async fn a_running_request_finishes_while_new_callers_are_refused() {
+    let server = Running::start(patient());
+    let address = server.address;
+    let mut client = server.connect().await;
+    client.send("GET /wait HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    take(&server.inside.waiting).await;
+    let mut idle = server.connect().await;
+    idle.get("/").await;
+
+    let inside = server.inside.clone();
+    let ending = server.stop();
+    // The idle connection is closed once draining has begun: the listener is gone by then.
+    idle.until_closed().await;
+    TcpStream::connect(address).await.unwrap_err();
+    inside.gate.add_permits(1);
+    assert!(client.answer().await.ends_with("waited"));
+    assert_eq!(client.until_closed().await, "");
+    let outcome = timeout(PATIENCE, ending).await.unwrap().unwrap();
+    assert_eq!(outcome, DrainOutcome::Finished);
+}
+
+#[tokio::test]
+async fn a_request_that_does_not_finish_in_time_is_cut() {
+    let server = Running::start(Settings { drain_timeout: SOON, ..patient() });
+    let mut client = server.connect().await;
+    client.send("GET /wait HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    take(&server.inside.waiting).await;
+    let inside = server.inside.clone();
+    let outcome = timeout(PATIENCE, server.stop()).await.unwrap().unwrap();
+    assert_eq!(outcome, DrainOutcome::Cut { connections: 1 });
+    // Cancelled, not left behind.
+    take(&inside.given_up).await;
+    assert_eq!(client.until_closed().await, "");
+}
+
+#[tokio::test]
+async fn callers_who_have_said_nothing_do_not_hold_up_the_end() {
+    let server = Running::start(patient());
+    let mut silent = server.connect().await;
+    // Once this one is answered, the silent one before it has been accepted.
+    server.connect().await.get("/").await;
+    let outcome = timeout(PATIENCE, server.stop()).await.unwrap().unwrap();
+    assert_eq!(outcome, DrainOutcome::Finished);
+    silent.until_closed().await;
+}
