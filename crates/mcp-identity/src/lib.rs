@@ -20,6 +20,8 @@
 //! # Ok::<(), mcp_identity::EntropyError>(())
 //! ```
 
+#![warn(missing_docs)]
+
 mod ambient;
 mod caller;
 mod denial;
