@@ -1,1 +1,16 @@
-//! One statement run: the wall, the deadline, rows to text
+//! One statement run: the wall in front of PostgreSQL, the deadline, rows to text.
+//!
+//! The only crate that sends SQL which somebody else wrote. A text becomes a
+//! [`mcp_sql::Statement`] or is refused; the statement runs wrapped, in a read-only transaction,
+//! on a connection of its own principal, through the extended protocol; its rows are handed on as
+//! they come ([`Rows`]).
+
+mod fault;
+mod limits;
+mod query;
+mod tsv;
+
+pub use fault::QueryFault;
+pub use limits::Limits;
+pub use query::{Column, Databases, Row, Rows, Stop, type_name};
+pub use tsv::{push_header, push_row};

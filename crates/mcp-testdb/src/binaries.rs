@@ -102,8 +102,7 @@ fn by_version(parent: &Path, prefix: &str) -> Vec<PathBuf> {
 }
 
 fn version_of(postgres: &Path) -> Result<String, Error> {
-    let output =
-        Command::new(postgres).arg("--version").output().map_err(Error::file(postgres))?;
+    let output = Command::new(postgres).arg("--version").output().map_err(Error::file(postgres))?;
     let text = String::from_utf8_lossy(&output.stdout);
     let version = text.trim().trim_start_matches("postgres (PostgreSQL)").trim();
     if !output.status.success() || version.is_empty() {

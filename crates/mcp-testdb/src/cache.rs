@@ -112,8 +112,10 @@ fn template(cache: &Path, binaries: &Binaries, account: Account) -> Result<PathB
     if template.is_dir() {
         return Ok(template);
     }
-    let building =
-        tempfile::Builder::new().prefix("building-").tempdir_in(cache).map_err(Error::file(cache))?;
+    let building = tempfile::Builder::new()
+        .prefix("building-")
+        .tempdir_in(cache)
+        .map_err(Error::file(cache))?;
     account.give(building.path())?;
     let data = building.path().join("data");
     initdb(&data, binaries, account)?;

@@ -1,7 +1,8 @@
 //! One throwaway server.
 
+use std::fmt::Write as _;
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, Write};
+use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -234,9 +235,8 @@ impl Postgres {
         if let Some(tcp) = &self.options.tcp {
             settings.push(("listen_addresses".into(), "127.0.0.1".into()));
             for (_, name) in tls_files(tcp) {
-                let setting = name.replace('.', "_");
                 settings.push(("ssl".into(), "on".into()));
-                settings.push((setting, self.dir.path().join(name).display().to_string()));
+                settings.push((name.into(), self.dir.path().join(name).display().to_string()));
             }
         }
         settings.extend(self.options.settings.iter().cloned());
@@ -288,14 +288,14 @@ impl Drop for Postgres {
     }
 }
 
-/// Each given file, and the name of its copy, which is its setting with a dot.
+/// Each given file, and the name of its copy, which is that of its setting.
 fn tls_files(tcp: &Tcp) -> Vec<(&Path, &'static str)> {
     tcp.tls.as_ref().map_or_else(Vec::new, |files| {
         let mut listed = vec![
-            (files.certificate.as_path(), "ssl_cert.file"),
-            (files.key.as_path(), "ssl_key.file"),
+            (files.certificate.as_path(), "ssl_cert_file"),
+            (files.key.as_path(), "ssl_key_file"),
         ];
-        listed.extend(files.client_ca.as_deref().map(|ca| (ca, "ssl_ca.file")));
+        listed.extend(files.client_ca.as_deref().map(|ca| (ca, "ssl_ca_file")));
         listed
     })
 }
@@ -311,10 +311,11 @@ fn free_port() -> Result<u16, Error> {
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             escaped.push(char::from(byte));
         } else {
-            escaped.push_str(&format!("%{byte:02X}"));
+            // Writing to a string cannot fail.
+            let _ = write!(escaped, "%{byte:02X}");
         }
     }
     escaped

@@ -1,0 +1,46 @@
+//! Why the server did not start, in the operator's words: what, where, and the way out.
+
+use std::fmt::Display;
+use std::process::ExitCode;
+
+/// A start that was refused.
+#[derive(Debug)]
+pub(crate) struct StartFault {
+    lines: String,
+    /// Can the operator mend it? Else it is ours, or the machine's.
+    mendable: bool,
+}
+
+impl StartFault {
+    /// The operator's to mend: exit code 1.
+    pub(crate) fn mendable(message: impl Display, hint: impl Into<Option<String>>) -> Self {
+        let hint = hint.into().map(|hint| format!("hint: {hint}\n")).unwrap_or_default();
+        Self { lines: format!("ERROR: {message}\n{hint}"), mendable: true }
+    }
+
+    /// The operator's to mend, in lines of its own.
+    pub(crate) fn plain(lines: String) -> Self {
+        Self { lines, mendable: true }
+    }
+
+    /// Ours or the machine's: exit code 2.
+    pub(crate) fn ours(message: impl Display) -> Self {
+        Self { lines: format!("ERROR: {message}\n"), mendable: false }
+    }
+
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(if self.mendable { 1 } else { 2 })
+    }
+
+    /// The lines for standard error.
+    pub(crate) fn lines(&self) -> &str {
+        &self.lines
+    }
+}
+
+impl From<mcp_config::ConfigError> for StartFault {
+    fn from(fault: mcp_config::ConfigError) -> Self {
+        let hint = fault.hint().map(str::to_owned);
+        Self::mendable(fault, hint)
+    }
+}

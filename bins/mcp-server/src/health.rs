@@ -1,0 +1,59 @@
+//! Whether the process answers, and whether it should be sent requests. Cached states: neither
+//! costs a query, and neither says a name or a version.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use http::{Method, Response, StatusCode};
+use mcp_transport::ResponseBody;
+
+/// What `/health` and `/ready` say. Cheap to clone.
+#[derive(Clone, Default)]
+pub(crate) struct Health(Arc<State>);
+
+#[derive(Default)]
+struct State {
+    serving: AtomicBool,
+}
+
+impl Health {
+    /// Requests are taken from now on, or no longer.
+    pub(crate) fn set_serving(&self, serving: bool) {
+        self.0.serving.store(serving, Ordering::Relaxed);
+    }
+
+    /// `/health`: the process answers.
+    pub(crate) fn health(method: &Method) -> Response<ResponseBody> {
+        answer(method, StatusCode::OK, r#"{"status":"ok"}"#)
+    }
+
+    /// `/ready`: 503 while starting or draining.
+    pub(crate) fn ready(&self, method: &Method) -> Response<ResponseBody> {
+        if self.0.serving.load(Ordering::Relaxed) {
+            answer(method, StatusCode::OK, r#"{"status":"ready"}"#)
+        } else {
+            answer(method, StatusCode::SERVICE_UNAVAILABLE, r#"{"status":"unavailable"}"#)
+        }
+    }
+}
+
+fn answer(method: &Method, status: StatusCode, body: &'static str) -> Response<ResponseBody> {
+    if method != Method::GET && method != Method::HEAD {
+        let mut response = json(StatusCode::METHOD_NOT_ALLOWED, r#"{"error":"Method Not Allowed"}"#);
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return response;
+    }
+    json(status, body)
+}
+
+/// A constant as a JSON response that nobody keeps. hyper leaves the body out for HEAD.
+pub(crate) fn json(status: StatusCode, body: &'static str) -> Response<ResponseBody> {
+    let mut response = Response::new(Bytes::from_static(body.as_bytes()).into());
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,175 @@
+//! The HTTP layers, in the order in which a request meets them.
+
+use std::any::Any;
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::future::{Either, Ready, ready};
+use http::header::{HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::{Request, Response, StatusCode};
+use http_body::Body;
+use mcp_auth::Authenticate;
+use mcp_auth_http::{
+    AddressRange, AllowedHost, AllowedOrigin, AuthLayer, AuthService, ClientAddressLayer,
+    HostOriginLayer, HostOriginSettings, PeerAddress, RequestIdLayer, TrustedProxies, denial,
+};
+use mcp_config::HttpConfig;
+use mcp_identity::{Clock, Denial, Entropy, Principal};
+use mcp_listen::{Peer, RequestBody};
+use mcp_protocol::Server;
+use mcp_transport::{HttpSettings, McpService, ResponseBody};
+use tower::ServiceBuilder;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_layer::Layer as _;
+use tower_service::Service;
+
+use crate::fault::StartFault;
+use crate::health::{Health, json};
+
+/// What the stack is built from.
+pub(crate) struct Parts {
+    pub(crate) server: Arc<Server<Principal>>,
+    pub(crate) door: Arc<dyn Authenticate>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) health: Health,
+}
+
+/// The whole service behind the listener.
+pub(crate) fn stack(
+    parts: Parts,
+    config: &HttpConfig,
+    bound: IpAddr,
+) -> Result<
+    impl Service<
+        Request<RequestBody>,
+        Response = Response<impl Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static>,
+        Error = Infallible,
+        Future: Send,
+    > + Clone
+    + Send
+    + 'static,
+    StartFault,
+> {
+    let router = router(parts.server, parts.door, parts.clock, parts.health, config);
+    Ok(ServiceBuilder::new()
+        .map_request(with_peer_address)
+        // No answer is anything but what it says it is, whoever made it.
+        .map_response(without_sniffing)
+        // Outermost of what can fail: a panic below must still end in a response.
+        .layer(CatchPanicLayer::custom(internal_error))
+        // Before anything that refuses: a refusal must be found in the log by its id.
+        .layer(RequestIdLayer::new(parts.entropy))
+        // Before anything that counts or records: it must count the client, not the proxy.
+        .layer(ClientAddressLayer::new(trusted_proxies(config)?))
+        // Before authentication: a page of another site must not even learn whether a token is
+        // good.
+        .layer(HostOriginLayer::new(host_origin(config, bound)?))
+        .service(router))
+}
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+fn with_peer_address(mut request: Request<RequestBody>) -> Request<RequestBody> {
+    let peer = request.extensions().get::<Peer>().map(|peer| PeerAddress(peer.0.ip()));
+    if let Some(peer) = peer {
+        request.extensions_mut().insert(peer);
+    }
+    request
+}
+
+fn without_sniffing<B>(mut response: Response<B>) -> Response<B> {
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the layer hands the panic over")]
+fn internal_error(_: Box<dyn Any + Send>) -> Response<ResponseBody> {
+    json(StatusCode::INTERNAL_SERVER_ERROR, r#"{"error":"Internal Server Error"}"#)
+}
+
+fn trusted_proxies(config: &HttpConfig) -> Result<TrustedProxies, StartFault> {
+    let ranges = config.trusted_proxies.iter().map(|network| {
+        AddressRange::parse(&network.to_string())
+            .map_err(|fault| StartFault::mendable(format!("http.trusted_proxies: {fault}"), None))
+    });
+    Ok(TrustedProxies::new(ranges.collect::<Result<Vec<_>, _>>()?))
+}
+
+/// Loopback names, the address that was bound, the host of the public URL, and what is configured.
+fn host_origin(config: &HttpConfig, bound: IpAddr) -> Result<HostOriginSettings, StartFault> {
+    let mut settings = HostOriginSettings::loopback();
+    let mut hosts = config.allowed_hosts.clone();
+    if !bound.is_unspecified() {
+        hosts.push(match bound {
+            IpAddr::V4(address) => address.to_string(),
+            IpAddr::V6(address) => format!("[{address}]"),
+        });
+    }
+    hosts.extend(config.public_url.parse::<http::Uri>().ok().and_then(|url| {
+        url.host().map(str::to_owned)
+    }));
+    for host in &hosts {
+        settings.allowed_hosts.push(AllowedHost::parse(host).map_err(|fault| {
+            StartFault::mendable(format!("http.allowed_hosts: {host:?}: {fault}"), None)
+        })?);
+    }
+    for origin in &config.allowed_origins {
+        settings.allowed_origins.push(AllowedOrigin::parse(origin).map_err(|fault| {
+            StartFault::mendable(format!("http.allowed_origins: {origin:?}: {fault}"), None)
+        })?);
+    }
+    Ok(settings)
+}
+
+fn router(
+    server: Arc<Server<Principal>>,
+    door: Arc<dyn Authenticate>,
+    clock: Arc<dyn Clock>,
+    health: Health,
+    config: &HttpConfig,
+) -> Router {
+    let max_body_bytes = usize::try_from(config.limits.max_body_bytes).unwrap_or(usize::MAX);
+    let mcp = McpService::new(server, HttpSettings { max_body_bytes }, needs_credential);
+    // Only in front of what a token opens: `/health` answers whatever is sent along.
+    Router { mcp: AuthLayer::new(door, clock).layer(mcp), health }
+}
+
+/// The same answer that a bad credential gets, but for the challenge.
+fn needs_credential() -> Response<ResponseBody> {
+    denial::respond(Denial::NoCredential, denial::body)
+}
+
+/// Which path is answered by whom.
+#[derive(Clone)]
+struct Router {
+    mcp: AuthService<McpService>,
+    health: Health,
+}
+
+impl Service<Request<RequestBody>> for Router {
+    type Response = Response<ResponseBody>;
+    type Error = Infallible;
+    type Future = Either<
+        <AuthService<McpService> as Service<Request<RequestBody>>>::Future,
+        Ready<Result<Self::Response, Infallible>>,
+    >;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Service::<Request<RequestBody>>::poll_ready(&mut self.mcp, cx)
+    }
+
+    fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
+        let answer = match request.uri().path() {
+            "/mcp/v1" | "/mcp" => return Either::Left(self.mcp.call(request)),
+            "/health" => Health::health(request.method()),
+            "/ready" => self.health.ready(request.method()),
+            _ => json(StatusCode::NOT_FOUND, r#"{"error":"Not Found"}"#),
+        };
+        Either::Right(ready(Ok(answer)))
+    }
+}

@@ -1,0 +1,380 @@
+//! The wire of one statement.
+//!
+//! ```text
+//!  out  Bind+Execute BEGIN · Parse Bind Describe Execute · Bind+Execute ROLLBACK · Sync
+//!  in        2 C                1    2   T|n      D* C              2 C              Z(I)
+//!       ────────────────────────────────────────────────────────────────────────────────▶
+//!        opening                          rows               closing              idle
+//! ```
+//! An error cuts this short at any place: the server then skips to the Sync. The connection is
+//! marked busy before the first byte leaves and idle again after a `ReadyForQuery` that says so,
+//! and nowhere else; whatever is dropped, cancelled or odd in between leaves it busy for ever,
+//! which is what unusable means.
+
+use std::fmt;
+use std::ops::Range;
+
+use bytes::BytesMut;
+use tokio::io::AsyncWriteExt as _;
+
+use crate::cancel::CancelHandle;
+use crate::database_error::DatabaseError;
+use crate::error::WireError;
+use crate::flight::{self, PREPARED};
+use crate::input::Input;
+use crate::row::{Column, Row, Value, parse_columns, parse_row};
+use crate::session::Session;
+use crate::stream::Stream;
+
+/// The largest message, and so the largest row, that is taken by default.
+pub const MAX_MESSAGE_BYTES: usize = 64 << 20;
+
+/// How much of the write buffer is kept between statements.
+const KEPT_OUTPUT: usize = 64 * 1024;
+
+/// What a statement stands in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transaction {
+    /// `BEGIN READ ONLY` and always ROLLBACK.
+    ReadOnly,
+    /// `BEGIN` and COMMIT.
+    ReadWrite,
+}
+
+/// One connection to PostgreSQL, on which statements run one after the other.
+pub struct Connection {
+    stream: Stream,
+    input: Input,
+    output: BytesMut,
+    idle: bool,
+    cancel: CancelHandle,
+    backend_pid: i32,
+    columns: Vec<Column>,
+    values: Vec<Value>,
+}
+
+impl Connection {
+    /// Runs one statement with text parameters, up to its first row: sends the whole flight in
+    /// one write, and waits for the description of the result.
+    ///
+    /// Drop the future, or what it returns, and the connection is unusable; the statement itself
+    /// runs on in the server until it is cancelled.
+    pub async fn start<'c>(
+        &'c mut self,
+        transaction: Transaction,
+        sql: &str,
+        params: &[Option<&str>],
+    ) -> Result<Running<'c>, WireError> {
+        if !self.idle || self.cancel.was_requested() {
+            return Err(WireError::Closed);
+        }
+        self.begin_flight();
+        flight::statement(&mut self.output, transaction, sql, params)?;
+        self.send().await?;
+        self.columns.clear();
+        if let Err(error) = self.expect_all(b"2C").await {
+            // Without its BEGIN a connection is of no use: a late cancel, or its prepared
+            // statements are gone.
+            self.idle = false;
+            return Err(error);
+        }
+        self.expect_all(b"12").await?;
+        match self.message().await? {
+            (b'T', body) => parse_columns(self.input.body(body), &mut self.columns)?,
+            (b'n', _) => {}
+            (tag, body) => return Err(self.refused(tag, body).await),
+        }
+        Ok(Running { connection: self, transaction, progress: Progress::Rows })
+    }
+
+    /// May another statement run on it? Idle, never sent a cancel, and silent: a server that
+    /// closed it or said something by itself makes it unusable. Asks the system for that, which
+    /// costs a microsecond and no round trip.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        self.idle && !self.cancel.was_requested() && self.input.is_empty() && self.stream.is_quiet()
+    }
+
+    /// What cancels its statements.
+    #[must_use]
+    pub fn cancel_handle(&self) -> CancelHandle {
+        self.cancel.clone()
+    }
+
+    /// The process that serves it, for `pg_terminate_backend`.
+    #[must_use]
+    pub fn backend_pid(&self) -> i32 {
+        self.backend_pid
+    }
+
+    /// Is it inside TLS?
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.stream.is_tls()
+    }
+
+    /// Changes the cap on one message from [`MAX_MESSAGE_BYTES`]. A larger one makes the
+    /// connection unusable: it cannot be skipped without reading it.
+    pub fn set_max_message_bytes(&mut self, bytes: usize) {
+        self.input.max_message = bytes;
+    }
+
+    /// Prepares what every statement needs and pins the rest of the session, in one flight.
+    pub(crate) async fn prepare(
+        stream: Stream,
+        cancel: CancelHandle,
+        session: &Session,
+    ) -> Result<(Self, Facts), WireError> {
+        let mut connection = Self {
+            stream,
+            input: Input::new(MAX_MESSAGE_BYTES),
+            output: BytesMut::new(),
+            idle: true,
+            cancel,
+            backend_pid: 0,
+            columns: Vec::new(),
+            values: Vec::new(),
+        };
+        connection.begin_flight();
+        flight::prepare(&mut connection.output, session.late_settings())?;
+        connection.send().await?;
+        connection.expect_all(&[b'1'; PREPARED.len()]).await?;
+        connection.expect_all(b"12").await?;
+        let facts = connection.facts().await?;
+        connection.backend_pid = facts.pid;
+        for _ in session.late_settings() {
+            connection.expect_all(b"12DC").await?;
+        }
+        connection.expect_idle().await?;
+        Ok((connection, facts))
+    }
+
+    async fn facts(&mut self) -> Result<Facts, WireError> {
+        const ODD: WireError = WireError::Protocol("an odd answer to the first question");
+        let body = self.expect(b'D').await?;
+        let body = self.input.body(body);
+        parse_row(body, 3, &mut self.values)?;
+        let row = Row::new(body, &self.values);
+        let facts = Facts {
+            pid: row.get(0).and_then(|pid| pid.parse().ok()).ok_or(ODD)?,
+            read_only: row.get(1) == Some("on"),
+            standby: row.get(2) == Some("t"),
+        };
+        self.expect(b'C').await?;
+        Ok(facts)
+    }
+
+    fn begin_flight(&mut self) {
+        if self.output.capacity() > KEPT_OUTPUT {
+            self.output = BytesMut::new();
+        }
+        self.output.clear();
+    }
+
+    /// Sends the flight in one write. From here on only a `ReadyForQuery` makes it idle again.
+    async fn send(&mut self) -> Result<(), WireError> {
+        self.idle = false;
+        self.stream.write_all(&self.output).await?;
+        // For TLS, which may hold back the end.
+        self.stream.flush().await?;
+        Ok(())
+    }
+
+    /// The next message that belongs to the statement. What the server says by itself, at any
+    /// time (PostgreSQL docs, "Asynchronous Operations"), is skipped.
+    async fn message(&mut self) -> Result<(u8, Range<usize>), WireError> {
+        loop {
+            let (tag, body) = self.input.message(&mut self.stream).await?;
+            if !matches!(tag, b'N' | b'S' | b'A') {
+                return Ok((tag, body));
+            }
+        }
+    }
+
+    async fn expect_all(&mut self, tags: &[u8]) -> Result<(), WireError> {
+        for tag in tags {
+            self.expect(*tag).await?;
+        }
+        Ok(())
+    }
+
+    async fn expect(&mut self, wanted: u8) -> Result<Range<usize>, WireError> {
+        match self.message().await? {
+            (tag, body) if tag == wanted => Ok(body),
+            (tag, body) => Err(self.refused(tag, body).await),
+        }
+    }
+
+    async fn expect_idle(&mut self) -> Result<(), WireError> {
+        let body = self.expect(b'Z').await?;
+        self.idle = self.input.body(body) == b"I";
+        if self.idle { Ok(()) } else { Err(WireError::Protocol("it is not idle at the end")) }
+    }
+
+    /// Makes an error of a message that was not expected. After one of the server's own errors
+    /// the connection is brought back to idle, if it can be.
+    async fn refused(&mut self, tag: u8, body: Range<usize>) -> WireError {
+        match tag {
+            b'E' => {
+                let error = DatabaseError::parse(self.input.body(body));
+                // Whatever happens now, what the server said first is what matters; if it cannot
+                // be brought back, the connection stays busy.
+                let _ = self.recover().await;
+                WireError::Database(Box::new(error))
+            }
+            b'G' | b'H' | b'W' => WireError::Protocol("COPY is not carried"),
+            _ => WireError::Protocol("a message out of order"),
+        }
+    }
+
+    /// Reads to the `ReadyForQuery` behind an error, and ends the transaction that it left open.
+    async fn recover(&mut self) -> Result<(), WireError> {
+        const ODD: WireError = WireError::Protocol("more than one error");
+        let (tag, body) = self.message().await?;
+        match (tag, self.input.body(body)) {
+            (b'Z', b"I") => {
+                self.idle = true;
+                return Ok(());
+            }
+            (b'Z', b"E" | b"T") => {}
+            _ => return Err(ODD),
+        }
+        self.begin_flight();
+        flight::rollback(&mut self.output)?;
+        self.send().await?;
+        for wanted in b"2C" {
+            if self.message().await?.0 != *wanted {
+                return Err(ODD);
+            }
+        }
+        let (tag, body) = self.message().await?;
+        self.idle = tag == b'Z' && self.input.body(body) == b"I";
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("backend_pid", &self.backend_pid)
+            .field("idle", &self.idle)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a connection learns about its server.
+pub(crate) struct Facts {
+    pid: i32,
+    pub(crate) read_only: bool,
+    pub(crate) standby: bool,
+}
+
+/// A statement on its way. Dropped before its end, it leaves the connection unusable.
+#[derive(Debug)]
+pub struct Running<'c> {
+    connection: &'c mut Connection,
+    transaction: Transaction,
+    progress: Progress,
+}
+
+#[derive(Debug)]
+enum Progress {
+    Rows,
+    Completed(Completed),
+    Failed,
+}
+
+/// How a statement ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Completed {
+    /// PostgreSQL's command tag, such as `SELECT 3`, `INSERT 0 1` or `CREATE TABLE`. Empty for
+    /// an empty statement.
+    pub tag: String,
+    /// Rows returned or changed; 0 where the tag has no number.
+    pub rows: u64,
+}
+
+impl Running<'_> {
+    /// The columns of the result. None for a statement without one, and for `SELECT FROM t`.
+    #[must_use]
+    pub fn columns(&self) -> &[Column] {
+        &self.connection.columns
+    }
+
+    /// The next row. `None`: there are no more, the transaction has ended, and the connection is
+    /// idle.
+    pub async fn next(&mut self) -> Result<Option<Row<'_>>, WireError> {
+        match self.progress {
+            Progress::Rows => {}
+            Progress::Completed(_) => return Ok(None),
+            Progress::Failed => return Err(WireError::Closed),
+        }
+        match self.connection.message().await? {
+            (b'D', body) => {
+                let Connection { input, columns, values, .. } = &mut *self.connection;
+                let body = input.body(body);
+                if let Err(error) = parse_row(body, columns.len(), values) {
+                    self.progress = Progress::Failed;
+                    return Err(error);
+                }
+                Ok(Some(Row::new(body, values)))
+            }
+            (b'C', body) => {
+                let completed = Completed::parse(self.connection.input.body(body));
+                self.end(completed).await?;
+                Ok(None)
+            }
+            (b'I', _) => {
+                self.end(Completed { tag: String::new(), rows: 0 }).await?;
+                Ok(None)
+            }
+            (tag, body) => {
+                self.progress = Progress::Failed;
+                Err(self.connection.refused(tag, body).await)
+            }
+        }
+    }
+
+    /// How it ended. `None` until [`Running::next`] has given `None`.
+    #[must_use]
+    pub fn completed(&self) -> Option<&Completed> {
+        match &self.progress {
+            Progress::Completed(completed) => Some(completed),
+            Progress::Rows | Progress::Failed => None,
+        }
+    }
+
+    /// Reads to the end, discarding rows that are left, and says how it ended. An error here may
+    /// be that of the COMMIT.
+    pub async fn finish(mut self) -> Result<Completed, WireError> {
+        while self.next().await?.is_some() {}
+        match self.progress {
+            Progress::Completed(completed) => Ok(completed),
+            Progress::Rows | Progress::Failed => Err(WireError::Closed),
+        }
+    }
+
+    /// Reads the end of the transaction.
+    async fn end(&mut self, completed: Completed) -> Result<(), WireError> {
+        // Until it is done: an error on the way, or a dropped future, must not pass for an end.
+        self.progress = Progress::Failed;
+        self.connection.expect(b'2').await?;
+        let body = self.connection.expect(b'C').await?;
+        let kept = self.connection.input.body(body) != b"ROLLBACK\0";
+        self.connection.expect_idle().await?;
+        // PostgreSQL answers the COMMIT of a failed transaction so.
+        if self.transaction == Transaction::ReadWrite && !kept {
+            return Err(WireError::Protocol("the transaction was rolled back"));
+        }
+        self.progress = Progress::Completed(completed);
+        Ok(())
+    }
+}
+
+impl Completed {
+    fn parse(body: &[u8]) -> Self {
+        let tag = String::from_utf8_lossy(body.strip_suffix(b"\0").unwrap_or(body)).into_owned();
+        let rows = tag.rsplit(' ').next().and_then(|word| word.parse().ok()).unwrap_or(0);
+        Self { tag, rows }
+    }
+}

@@ -1,0 +1,55 @@
+//! A connection in the hands of one request.
+
+use std::ops::{Deref, DerefMut};
+
+use deadpool::managed::Object;
+use mcp_connect::{CancelHandle, Connection};
+use tokio::sync::mpsc;
+
+use crate::manager::{Manager, Pooled};
+
+/// A connection of one principal, lent for one statement. Goes back when it is dropped idle and
+/// whole; in any other state it is closed, and what still runs on it is cancelled.
+pub struct Lent {
+    pooled: Option<Object<Manager>>,
+    wrecks: mpsc::Sender<CancelHandle>,
+}
+
+impl Lent {
+    pub(crate) fn new(pooled: Object<Manager>, wrecks: mpsc::Sender<CancelHandle>) -> Self {
+        Self { pooled: Some(pooled), wrecks }
+    }
+}
+
+/// The object is there from `new` until `drop`.
+const LENT: &str = "a lent connection is held until it is dropped";
+
+impl Deref for Lent {
+    type Target = Connection;
+
+    #[expect(clippy::expect_used, reason = "only `drop` takes the object")]
+    fn deref(&self) -> &Connection {
+        &self.pooled.as_ref().expect(LENT).connection
+    }
+}
+
+impl DerefMut for Lent {
+    #[expect(clippy::expect_used, reason = "only `drop` takes the object")]
+    fn deref_mut(&mut self) -> &mut Connection {
+        &mut self.pooled.as_mut().expect(LENT).connection
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let Some(pooled) = self.pooled.take() else { return };
+        if !pooled.connection.is_usable() {
+            // The statement may still run: closing the socket alone would not stop it. If the
+            // keeper is gone or overwhelmed, `statement_timeout` ends it.
+            let Pooled { connection, .. } = Object::take(pooled);
+            let _ = self.wrecks.try_send(connection.cancel_handle());
+        } else if Object::pool(&pooled).is_some_and(|pool| pool.manager().database.is_contended()) {
+            drop(Object::take(pooled));
+        }
+    }
+}

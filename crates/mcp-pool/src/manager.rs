@@ -1,0 +1,58 @@
+//! How deadpool makes and checks connections.
+
+use std::sync::{Arc, Weak};
+
+use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
+use mcp_connect::{ConnectError, Connection, Session};
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::database::Database;
+use crate::pools::Shared;
+
+pub(crate) type Pool = managed::Pool<Manager>;
+
+/// Makes the connections of one principal on one database.
+pub(crate) struct Manager {
+    pub(crate) database: Arc<Database>,
+    pub(crate) session: Session,
+    pub(crate) shared: Weak<Shared>,
+}
+
+/// A connection, and its place among the connections of its database.
+pub(crate) struct Pooled {
+    pub(crate) connection: Connection,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Manager {
+    /// A place for one more connection, taken from idle ones of others if there is no free one.
+    async fn place(&self) -> Option<OwnedSemaphorePermit> {
+        if let Ok(place) = Arc::clone(&self.database.permits).try_acquire_owned() {
+            return Some(place);
+        }
+        let _waiting = self.database.wait();
+        if let Some(shared) = self.shared.upgrade() {
+            shared.drop_idle(&self.database);
+        }
+        Arc::clone(&self.database.permits).acquire_owned().await.ok()
+    }
+}
+
+impl managed::Manager for Manager {
+    type Type = Pooled;
+    type Error = ConnectError;
+
+    async fn create(&self) -> Result<Pooled, ConnectError> {
+        let place = self.place().await.ok_or_else(ConnectError::closed)?;
+        let connection = Connection::connect(&self.database.settings.target, &self.session).await?;
+        Ok(Pooled { connection, _place: place })
+    }
+
+    async fn recycle(&self, pooled: &mut Pooled, _: &Metrics) -> RecycleResult<ConnectError> {
+        if pooled.connection.is_usable() {
+            Ok(())
+        } else {
+            Err(RecycleError::message("the connection is spent"))
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! The pools, and the one door to a connection.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use deadpool::managed::{PoolConfig, PoolError, QueueMode, TimeoutType, Timeouts};
+use mcp_connect::{CancelHandle, ConnectError};
+use mcp_identity::{DatabaseName, Lease, Principal, PrincipalId};
+use tokio::sync::mpsc;
+
+use crate::database::{Database, DatabaseSettings};
+use crate::keeper::PoolKeeper;
+use crate::lent::Lent;
+use crate::manager::{Manager, Pool};
+use crate::session::session;
+
+/// How many ended principals and wrecked connections may wait for the keeper.
+const KEEPER_BACKLOG: usize = 1024;
+
+/// All pools of a server. Cheap to clone.
+#[derive(Clone)]
+pub struct Pools(Arc<Shared>);
+
+pub(crate) struct Shared {
+    names: Vec<DatabaseName>,
+    databases: Vec<Arc<Database>>,
+    /// Never locked across an await: a pool is made empty, and connects outside.
+    pools: Mutex<HashMap<Key, Entry>>,
+    leases: mpsc::UnboundedSender<Lease>,
+    wrecks: mpsc::Sender<CancelHandle>,
+}
+
+/// A principal, and the place of a database in the configuration.
+type Key = (PrincipalId, usize);
+
+/// A pool, and the authority that it was made under. A record that changed has a new lease, and
+/// what was connected under the old one is not for the new.
+struct Entry {
+    pool: Pool,
+    lease: Lease,
+}
+
+/// Why there is no connection. A part that is down, or busy; never a denial.
+#[derive(Debug, thiserror::Error)]
+pub enum AcquireError {
+    /// No database of that name is configured. Reachability was decided before.
+    #[error("no such database")]
+    NoSuchDatabase,
+    /// The principal's credential ended.
+    #[error("the credential has ended")]
+    Ended,
+    /// Every connection that this principal may have is in use, and stayed so.
+    #[error("no connection became free within {0:?}")]
+    Busy(Duration),
+    /// PostgreSQL could not be reached or refused the login.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+}
+
+impl Pools {
+    /// Pools over these databases, in file order, and the task that keeps them. Connects to
+    /// nothing yet: a database that is down now may be up when somebody asks.
+    #[must_use]
+    pub fn new(databases: Vec<DatabaseSettings>) -> (Self, PoolKeeper) {
+        let (leases, ending) = mpsc::unbounded_channel();
+        let (wrecks, wrecked) = mpsc::channel(KEEPER_BACKLOG);
+        let shared = Arc::new(Shared {
+            names: databases.iter().map(|database| database.name.clone()).collect(),
+            databases: databases.into_iter().map(|one| Arc::new(Database::new(one))).collect(),
+            pools: Mutex::default(),
+            leases,
+            wrecks,
+        });
+        (Self(Arc::clone(&shared)), PoolKeeper::new(shared, ending, wrecked))
+    }
+
+    /// The names of the configured databases, in file order.
+    #[must_use]
+    pub fn names(&self) -> &[DatabaseName] {
+        &self.0.names
+    }
+
+    /// A connection of this principal to that database.
+    ///
+    /// The caller has decided that the principal reaches the database; here its lease is looked
+    /// at again, after the pool is listed, so that an ending lease either finds the pool or is
+    /// found by it.
+    ///
+    /// # Errors
+    /// [`AcquireError`], after at most the acquire timeout and one connect timeout.
+    pub async fn acquire(
+        &self,
+        principal: &Principal,
+        name: &DatabaseName,
+    ) -> Result<Lent, AcquireError> {
+        let place = self.0.names.iter().position(|known| known == name);
+        let place = place.ok_or(AcquireError::NoSuchDatabase)?;
+        let pool = self.0.pool(principal, place);
+        if principal.lease.is_ended() {
+            self.0.close_ended();
+            return Err(AcquireError::Ended);
+        }
+        let waited = self.0.databases[place].settings.acquire_timeout;
+        match pool.get().await {
+            Ok(pooled) => Ok(Lent::new(pooled, self.0.wrecks.clone())),
+            Err(PoolError::Backend(fault)) => Err(fault.into()),
+            Err(PoolError::Timeout(
+                TimeoutType::Wait | TimeoutType::Create | TimeoutType::Recycle,
+            )) => Err(AcquireError::Busy(waited)),
+            Err(
+                PoolError::Closed | PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_),
+            ) => Err(AcquireError::Ended),
+        }
+    }
+}
+
+impl Shared {
+    fn pools(&self) -> MutexGuard<'_, HashMap<Key, Entry>> {
+        self.pools.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn pool(self: &Arc<Self>, principal: &Principal, place: usize) -> Pool {
+        let key = (principal.id.clone(), place);
+        let mut pools = self.pools();
+        if let Some(entry) = pools.get(&key).filter(|entry| !entry.lease.is_ended()) {
+            return entry.pool.clone();
+        }
+        let pool = self.make(principal, place);
+        let entry = Entry { pool: pool.clone(), lease: principal.lease.clone() };
+        let replaced = pools.insert(key, entry);
+        drop(pools);
+        if let Some(replaced) = replaced {
+            replaced.pool.close();
+        }
+        // If the keeper is gone the server is stopping, and the pool goes with it.
+        let _ = self.leases.send(principal.lease.clone());
+        pool
+    }
+
+    fn make(self: &Arc<Self>, principal: &Principal, place: usize) -> Pool {
+        let database = Arc::clone(&self.databases[place]);
+        let settings = &database.settings;
+        let config = PoolConfig {
+            max_size: settings.connections_per_principal.get(),
+            timeouts: Timeouts {
+                wait: Some(settings.acquire_timeout),
+                create: Some(settings.acquire_timeout),
+                recycle: None,
+            },
+            // The connection used last is the warmest; the others age and are closed.
+            queue_mode: QueueMode::Lifo,
+        };
+        let session = session(principal, settings);
+        let manager = Manager { session, shared: Arc::downgrade(self), database };
+        let pool = Pool::builder(manager).config(config).runtime(deadpool::Runtime::Tokio1);
+        #[expect(clippy::expect_used, reason = "building fails only without a runtime")]
+        pool.build().expect("the runtime was given")
+    }
+
+    /// Closes every pool whose lease ended. Connections that are lent are closed when they return.
+    pub(crate) fn close_ended(&self) {
+        self.pools().retain(|_, entry| {
+            let ended = entry.lease.is_ended();
+            if ended {
+                entry.pool.close();
+            }
+            !ended
+        });
+    }
+
+    /// Closes what nobody uses: idle connections of one database, whoever they belong to.
+    pub(crate) fn drop_idle(&self, database: &Arc<Database>) {
+        for Entry { pool, .. } in self.pools().values() {
+            if Arc::ptr_eq(&pool.manager().database, database) {
+                pool.retain(|_, _| false);
+            }
+        }
+    }
+
+    /// Closes connections that lay idle for too long, or died. An empty pool stays until its
+    /// lease ends: it is small, and its lease is waited on once.
+    pub(crate) fn sweep(&self) {
+        for Entry { pool, .. } in self.pools().values() {
+            let idle = pool.manager().database.settings.pool_idle;
+            pool.retain(|pooled, metrics| {
+                pooled.connection.is_usable() && metrics.last_used() < idle
+            });
+        }
+    }
+
+    /// Closes everything: the server stops.
+    pub(crate) fn close_all(&self) {
+        for (_, entry) in self.pools().drain() {
+            entry.pool.close();
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Rows as tab-separated text that can be read back.
+
+use mcp_connect::{Column, Row};
+
+/// Appends the header: the names of the columns, and a line feed.
+pub fn push_header(line: &mut String, columns: &[Column]) {
+    for (place, column) in columns.iter().enumerate() {
+        if place > 0 {
+            line.push('\t');
+        }
+        push_escaped(line, &column.name);
+    }
+    line.push('\n');
+}
+
+/// Appends one row and a line feed. NULL is `\N`, an empty string is empty, and `\t \n \r \\`
+/// stand for the characters that would break a line or a column.
+pub fn push_row(line: &mut String, row: &Row<'_>) {
+    for place in 0..row.len() {
+        if place > 0 {
+            line.push('\t');
+        }
+        match row.get(place) {
+            None => line.push_str("\\N"),
+            Some(value) => push_escaped(line, value),
+        }
+    }
+    line.push('\n');
+}
+
+fn push_escaped(line: &mut String, value: &str) {
+    let mut rest = value;
+    while let Some(place) = rest.find(['\t', '\n', '\r', '\\']) {
+        line.push_str(&rest[..place]);
+        line.push_str(match rest.as_bytes()[place] {
+            b'\t' => "\\t",
+            b'\n' => "\\n",
+            b'\r' => "\\r",
+            _ => "\\\\",
+        });
+        rest = &rest[place + 1..];
+    }
+    line.push_str(rest);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::push_escaped;
+
+    #[test]
+    fn a_value_never_breaks_its_line_or_column() {
+        let mut line = String::new();
+        push_escaped(&mut line, "a\tb\nc\rd\\e\\N");
+        assert_eq!(line, "a\\tb\\nc\\rd\\\\e\\\\N");
+    }
+}

@@ -1,0 +1,93 @@
+//! One writer at a time, across processes.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read as _, Seek as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use mcp_store::StoreError;
+use rustix::fs::OFlags;
+
+use crate::access::{Owner, denied};
+use crate::fault::{WithHint as _, down, refused, shown, system};
+use crate::replace::give_to;
+
+/// How long a writer waits for another one.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often it looks.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// The right to rewrite a file; given back when dropped. The lock file itself stays: removing
+/// it would let two writers hold locks on two files of one name.
+#[derive(Debug)]
+pub(crate) struct WriteLock {
+    _held: File,
+}
+
+impl WriteLock {
+    /// Waits up to 10 s for the right to rewrite `file`. Blocks the thread.
+    pub(crate) fn acquire(file: &Path, owner: Owner) -> Result<Self, StoreError> {
+        let path = path_of(file);
+        let mut lock = open(&path, owner)?;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match lock.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::Error(error)) => return Err(system(&path, "lock it", &error)),
+                Err(TryLockError::WouldBlock) if Instant::now() >= deadline => {
+                    return Err(busy(file, &mut lock));
+                }
+                Err(TryLockError::WouldBlock) => std::thread::park_timeout(PAUSE),
+            }
+        }
+        sign(&mut lock).map_err(|error| system(&path, "write to it", &error))?;
+        Ok(Self { _held: lock })
+    }
+}
+
+fn path_of(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".lock");
+    name.into()
+}
+
+fn open(path: &Path, owner: Owner) -> Result<File, StoreError> {
+    // A link in place of the lock file would have root write elsewhere.
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(0o600).custom_flags(flags);
+    let lock = match options.clone().create_new(true).open(path) {
+        Ok(made) => {
+            give_to(&made, owner).map_err(|error| system(path, "give it to its owner", &error))?;
+            made
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            options.open(path).map_err(|error| denied(path, "open it", &error))?
+        }
+        Err(error) => return Err(denied(path, "create it", &error)),
+    };
+    let metadata = lock.metadata().map_err(|error| system(path, "look at it", &error))?;
+    if !metadata.is_file() || metadata.nlink() != 1 {
+        return Err(refused(shown(path), "it is not a lock file").hint("remove it"));
+    }
+    Ok(lock)
+}
+
+/// Leaves our process id, for whoever waits in vain.
+fn sign(lock: &mut File) -> std::io::Result<()> {
+    lock.set_len(0)?;
+    lock.rewind()?;
+    writeln!(lock, "{}", std::process::id())
+}
+
+fn busy(file: &Path, lock: &mut File) -> StoreError {
+    let mut holder = String::new();
+    // Unreadable or not yet signed: the sentence does without.
+    let _ = lock.take(20).read_to_string(&mut holder);
+    let holder = match holder.trim().parse::<u32>() {
+        Ok(process) => format!("process {process}"),
+        Err(_) => "another process".to_owned(),
+    };
+    down(file, format!("{holder} has been writing it for 10 s")).hint("try again when it is done")
+}
