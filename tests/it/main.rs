@@ -1,1 +1,16 @@
-//! One file a behaviour.
+//! The product's behaviour as its users meet it: one file a behaviour, real parts throughout.
+
+#![expect(clippy::unwrap_used, reason = "a step that fails is a failed test")]
+
+mod bad_input;
+mod bearer;
+mod database_down;
+mod demo;
+mod documented_requests;
+mod queries;
+mod readme;
+mod sdk_clients;
+mod start;
+mod stdio;
+mod systemd;
+mod tls;

@@ -1,0 +1,142 @@
+//! The yardstick of `cargo xtask bench`: the least that a Rust service could do for the same
+//! answers. hyper, deadpool-postgres and nothing else: a token looked up by digest, one JSON parse,
+//! `BEGIN READ ONLY`, the statement and `COMMIT` pipelined on tokio-postgres, the same bytes out.
+//!
+//! Usage: `bare_server TOKEN DSN LIST_FILE`; prints the address that it listens on.
+
+use std::collections::HashSet;
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use sha2::{Digest as _, Sha256};
+use tokio::net::TcpListener;
+use tokio_postgres::{Config, NoTls};
+
+struct Shared {
+    tokens: HashSet<[u8; 32]>,
+    pool: Pool,
+    list: Vec<u8>,
+}
+
+#[derive(Deserialize)]
+struct Message<'a> {
+    #[serde(borrow)]
+    id: &'a RawValue,
+    method: &'a str,
+    params: Option<Params<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Params<'a> {
+    #[serde(borrow)]
+    arguments: Option<Arguments<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Arguments<'a> {
+    query: &'a str,
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [token, dsn, list] = arguments.as_slice() else { return Err("three arguments".into()) };
+    let manager = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+    let manager = Manager::from_config(dsn.parse::<Config>()?, NoTls, manager);
+    let pool = Pool::builder(manager).max_size(4).runtime(Runtime::Tokio1).build()?;
+    let list = std::fs::read(list)?;
+    let tokens = [Sha256::digest(token).into()].into();
+    let shared = Arc::new(Shared { tokens, pool, list });
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    use std::io::Write as _;
+    writeln!(std::io::stdout(), "{}", listener.local_addr()?)?;
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        let shared = Arc::clone(&shared);
+        tokio::spawn(async move {
+            let service = service_fn(move |request| answer(Arc::clone(&shared), request));
+            let http = hyper::server::conn::http1::Builder::new();
+            drop(http.serve_connection(TokioIo::new(stream), service).await);
+        });
+    }
+}
+
+async fn answer(
+    shared: Arc<Shared>,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let authorization = request.headers().get("authorization");
+    let token = authorization.and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
+    let known = token.is_some_and(|token| shared.tokens.contains(&*Sha256::digest(token)));
+    if !known {
+        return Ok(respond(StatusCode::UNAUTHORIZED, br#"{"error":"Unauthorized"}"#.to_vec()));
+    }
+    let Ok(body) = request.into_body().collect().await else {
+        return Ok(respond(StatusCode::BAD_REQUEST, Vec::new()));
+    };
+    let body = body.to_bytes();
+    let Ok(message) = serde_json::from_slice::<Message<'_>>(&body) else {
+        return Ok(respond(StatusCode::BAD_REQUEST, Vec::new()));
+    };
+    let arguments = message.params.and_then(|params| params.arguments);
+    let answer = match (message.method, arguments) {
+        ("tools/list", _) => shared.list.clone(),
+        (_, Some(arguments)) => match query(&shared.pool, arguments.query, message.id).await {
+            Ok(answer) => answer,
+            Err(fault) => fault.to_string().into_bytes(),
+        },
+        _ => Vec::new(),
+    };
+    Ok(respond(StatusCode::OK, answer))
+}
+
+/// The statement between its transaction commands, all three in one flight.
+async fn query(
+    pool: &Pool,
+    sql: &str,
+    id: &RawValue,
+) -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>> {
+    let client = pool.get().await?;
+    let begin = client.prepare_cached("BEGIN READ ONLY").await?;
+    let statement = client.prepare_cached(sql).await?;
+    let commit = client.prepare_cached("COMMIT").await?;
+    let (begun, rows, committed) = tokio::join!(
+        client.execute(&begin, &[]),
+        client.query(&statement, &[]),
+        client.execute(&commit, &[])
+    );
+    begun?;
+    committed?;
+    let rows = rows?;
+    let mut text = String::new();
+    for column in statement.columns() {
+        text.push_str(column.name());
+    }
+    for row in &rows {
+        text.push_str("\\n");
+        text.push_str(&row.get::<_, i32>(0).to_string());
+    }
+    let count = rows.len();
+    Ok(format!(
+        r#"{{"jsonrpc":"2.0","id":{id},"result":{{"content":[{{"type":"text","text":"{text}\n-- {count} row of database shop"}}],"isError":false}}}}"#
+    )
+    .into_bytes())
+}
+
+fn respond(status: StatusCode, body: Vec<u8>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    let json = http::HeaderValue::from_static("application/json");
+    response.headers_mut().insert("content-type", json);
+    response
+}

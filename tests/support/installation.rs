@@ -1,0 +1,148 @@
+//! What an operator sets up: a database, a configuration file, a token file.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use mcp_testdb::Postgres;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::binaries::binary;
+use crate::http::{Request, Response};
+use crate::process::ServerProcess;
+
+/// A directory with a configuration and a token, and a PostgreSQL of its own.
+pub struct Installation {
+    directory: TempDir,
+    postgres: Postgres,
+    token: String,
+}
+
+impl Installation {
+    /// A fresh PostgreSQL with this SQL run in a database `shop`, and one token for it.
+    ///
+    /// # Panics
+    /// When any of it cannot be set up.
+    #[must_use]
+    pub fn new(sql: &str) -> Self {
+        let postgres = Postgres::for_tests().expect("PostgreSQL starts; `cargo xtask setup`");
+        postgres.execute("postgres", "CREATE DATABASE shop").expect("a database");
+        postgres.execute("postgres", "CREATE ROLE agent LOGIN").expect("a role");
+        let grants = "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO agent;";
+        postgres.execute("shop", &format!("{grants}{sql}")).expect("the fixture runs");
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut made = Self { directory, postgres, token: String::new() };
+        made.write_config("");
+        made.token = made.add_token(&[]);
+        made
+    }
+
+    /// Writes the configuration file again, with more YAML at its end.
+    ///
+    /// # Panics
+    /// When the file cannot be written.
+    pub fn write_config(&self, more: &str) {
+        let socket = self.postgres.socket_dir();
+        let port = self.postgres.port();
+        let text = format!(
+            "http:\n  enabled: true\n  address: \"127.0.0.1:0\"\n  auth:\n    token_file: \
+             tokens.yaml\ndatabases:\n  - name: shop\n    host: {}\n    port: {port}\n    \
+             database: shop\n    user: agent\n{more}",
+            socket.display()
+        );
+        fs::write(self.config(), text).expect("the configuration can be written");
+    }
+
+    /// The configuration file.
+    #[must_use]
+    pub fn config(&self) -> PathBuf {
+        self.directory.path().join("mcp-server.yaml")
+    }
+
+    /// The token file.
+    #[must_use]
+    pub fn token_file(&self) -> PathBuf {
+        self.directory.path().join("tokens.yaml")
+    }
+
+    /// The directory of both.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The token that was made with the installation.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// The database server.
+    #[must_use]
+    pub fn postgres(&self) -> &Postgres {
+        &self.postgres
+    }
+
+    /// The database server, to stop and start it.
+    pub fn postgres_mut(&mut self) -> &mut Postgres {
+        &mut self.postgres
+    }
+
+    /// Runs `mcp-admin` on this installation.
+    ///
+    /// # Panics
+    /// When the binary cannot be run.
+    #[must_use]
+    pub fn admin(&self, arguments: &[&str]) -> Output {
+        Command::new(binary("mcp-admin"))
+            .arg("--config")
+            .arg(self.config())
+            .args(arguments)
+            .env_clear()
+            .output()
+            .expect("mcp-admin runs")
+    }
+
+    /// Makes a token with these arguments behind `tokens add`, and returns it.
+    ///
+    /// # Panics
+    /// When none is made.
+    #[must_use]
+    pub fn add_token(&self, arguments: &[&str]) -> String {
+        let output = self.admin(&[&["tokens", "add", "--note", "test"], arguments].concat());
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let token = text.lines().find_map(|line| line.strip_prefix("Token: "));
+        token
+            .unwrap_or_else(|| panic!("{text}{}", String::from_utf8_lossy(&output.stderr)))
+            .to_owned()
+    }
+
+    /// Starts the server on this installation.
+    #[must_use]
+    pub fn start(&self) -> ServerProcess {
+        let config = self.config();
+        ServerProcess::start(&["--config", &config.to_string_lossy()], &[])
+    }
+
+    /// Sends a JSON-RPC request with the installation's token.
+    #[must_use]
+    pub fn ask(&self, server: SocketAddr, method: &str, params: &Value) -> Response {
+        let message = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        Request::mcp(&message).bearer(&self.token).send(server)
+    }
+
+    /// Calls `query_database` with the installation's token; gives its text and whether it failed.
+    ///
+    /// # Panics
+    /// When there is no result.
+    #[must_use]
+    pub fn query(&self, server: SocketAddr, sql: &str) -> (String, bool) {
+        let params = json!({ "name": "query_database", "arguments": { "query": sql } });
+        let answer = self.ask(server, "tools/call", &params).json();
+        let text = answer["result"]["content"][0]["text"].as_str();
+        let text = text.unwrap_or_else(|| panic!("no text in {answer}"));
+        (text.to_owned(), answer["result"]["isError"] == true)
+    }
+}
