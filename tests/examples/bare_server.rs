@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 use std::convert::Infallible;
+use std::io::Write as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -57,7 +58,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let tokens = [Sha256::digest(token).into()].into();
     let shared = Arc::new(Shared { tokens, pool, list });
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    use std::io::Write as _;
     writeln!(std::io::stdout(), "{}", listener.local_addr()?)?;
     loop {
         let (stream, _) = listener.accept().await?;
@@ -100,26 +100,26 @@ async fn answer(
     Ok(respond(StatusCode::OK, answer))
 }
 
-/// The statement between its transaction commands, all three in one flight.
+/// The statement between its transaction commands, all three in one flight. The statement is not
+/// prepared ahead: an agent's SQL is a new text each time, for both servers.
 async fn query(
     pool: &Pool,
     sql: &str,
     id: &RawValue,
 ) -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>> {
     let client = pool.get().await?;
-    let begin = client.prepare_cached("BEGIN READ ONLY").await?;
-    let statement = client.prepare_cached(sql).await?;
-    let commit = client.prepare_cached("COMMIT").await?;
+    let opening = client.prepare_cached("BEGIN READ ONLY").await?;
+    let closing = client.prepare_cached("COMMIT").await?;
     let (begun, rows, committed) = tokio::join!(
-        client.execute(&begin, &[]),
-        client.query(&statement, &[]),
-        client.execute(&commit, &[])
+        client.execute(&opening, &[]),
+        client.query_typed(sql, &[]),
+        client.execute(&closing, &[])
     );
     begun?;
     committed?;
     let rows = rows?;
     let mut text = String::new();
-    for column in statement.columns() {
+    for column in rows.first().map(tokio_postgres::Row::columns).unwrap_or_default() {
         text.push_str(column.name());
     }
     for row in &rows {

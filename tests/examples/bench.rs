@@ -176,10 +176,7 @@ fn measure_pair(
 ) -> Result<Pair, Box<dyn Error>> {
     let mut rounds = Vec::new();
     for _ in 0..ROUNDS {
-        rounds.push((
-            measure(product, connections, script)?,
-            measure(bare, connections, script)?,
-        ));
+        rounds.push((measure(product, connections, script)?, measure(bare, connections, script)?));
     }
     let ratio = |pair: &Pair| pair.0.requests_per_second / pair.1.requests_per_second;
     rounds.sort_by(|one, other| ratio(one).total_cmp(&ratio(other)));
@@ -238,12 +235,8 @@ fn latency(text: &str) -> Option<Duration> {
 fn cpu(pid: u32) -> Result<Duration, Box<dyn Error>> {
     let stat = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat"))?;
     let fields = stat.rsplit(')').next().unwrap_or_default();
-    let ticks: u64 = fields
-        .split_whitespace()
-        .skip(11)
-        .take(2)
-        .map(str::parse::<u64>)
-        .sum::<Result<_, _>>()?;
+    let ticks: u64 =
+        fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>).sum::<Result<_, _>>()?;
     Ok(Duration::from_millis(ticks * 10))
 }
 

@@ -28,8 +28,11 @@ fn every_malformed_request_is_answered_with_its_own_code() {
         assert_eq!(response.status, status, "{body}");
         assert_eq!(response.json()["error"]["code"], code, "{body}");
     }
-    let deep = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params":{{"a":{}{}}}}}"#,
-        "[".repeat(5000), "]".repeat(5000));
+    let deep = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params":{{"a":{}{}}}}}"#,
+        "[".repeat(5000),
+        "]".repeat(5000)
+    );
     let response = Request::raw_mcp(&deep).bearer(token).send(to);
     assert_eq!(response.json()["error"]["code"], -32700);
 }

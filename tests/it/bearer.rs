@@ -45,7 +45,8 @@ fn a_credential_that_can_be_read_in_two_ways_is_read_in_none() {
     let to = server.address();
     let token = installation.token();
     let good = format!("Bearer {token}");
-    let twice = Request::raw_mcp(LIST).header("Authorization", &good).header("Authorization", &good);
+    let twice =
+        Request::raw_mcp(LIST).header("Authorization", &good).header("Authorization", &good);
     let basic = Request::raw_mcp(LIST).header("Authorization", &format!("Basic {token}"));
     let bare = Request::raw_mcp(LIST).header("Authorization", token);
     for refused in [twice, basic, bare] {
@@ -65,7 +66,8 @@ fn health_is_open_to_everybody_and_says_one_word() {
     let server = installation.start();
     let to = server.address();
     for path in ["/health", "/ready"] {
-        let response = Request::new("GET", path).header("Authorization", "Bearer nonsense").send(to);
+        let response =
+            Request::new("GET", path).header("Authorization", "Bearer nonsense").send(to);
         assert_eq!(response.status, 200);
         assert_eq!(response.json().as_object().map(serde_json::Map::len), Some(1));
     }
@@ -135,5 +137,6 @@ fn with_soonest_expiry(file: &str, with: &str) -> String {
 /// The first 12 hex digits of a token's digest.
 fn hash_prefix(token: &str) -> String {
     use sha2::{Digest as _, Sha256};
-    Sha256::digest(token).iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    let hex: Vec<_> = Sha256::digest(token).iter().map(|byte| format!("{byte:02x}")).collect();
+    hex.concat()[..12].to_owned()
 }

@@ -34,10 +34,8 @@ impl Demo {
     }
 
     fn postgres(&self) -> Option<u32> {
-        let children = Command::new("pgrep")
-            .args(["-P", &self.child.id().to_string()])
-            .output()
-            .unwrap();
+        let children =
+            Command::new("pgrep").args(["-P", &self.child.id().to_string()]).output().unwrap();
         String::from_utf8(children.stdout).unwrap().lines().next()?.parse().ok()
     }
 }

@@ -176,13 +176,15 @@ fn the_samples_in_python_and_javascript_list_the_tools() {
     };
     let python = format!("{REQUESTS}{}", put_in(PYTHON));
     let javascript = put_in(JAVASCRIPT);
-    for (program, arguments) in [
-        ("python3", vec!["-c", &python]),
-        ("node", vec!["--input-type=module", "-e", &javascript]),
-    ] {
+    for (program, arguments) in
+        [("python3", vec!["-c", &python]), ("node", vec!["--input-type=module", "-e", &javascript])]
+    {
         let output = Command::new(program).args(arguments).output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout);
-        assert!(text.contains("query_database") || text.contains("tools: "),
-            "{program}: {text}{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            text.contains("query_database") || text.contains("tools: "),
+            "{program}: {text}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
 }

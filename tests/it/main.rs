@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a step that fails is a failed test")]
 
+mod admin_tokens;
 mod bad_input;
 mod bearer;
 mod database_down;
@@ -9,6 +10,7 @@ mod demo;
 mod documented_requests;
 mod queries;
 mod readme;
+mod revocation;
 mod sdk_clients;
 mod start;
 mod stdio;

@@ -38,11 +38,8 @@ impl Newcomer {
         let postgres = installation.postgres();
         postgres.execute("postgres", "CREATE DATABASE mydb").unwrap();
         postgres.execute("mydb", &block("sql", "readonly_user")).unwrap();
-        let host = format!(
-            "host: {}\n    port: {}",
-            postgres.socket_dir().display(),
-            postgres.port()
-        );
+        let host =
+            format!("host: {}\n    port: {}", postgres.socket_dir().display(), postgres.port());
         let config = block("yaml", "databases:").replace("host: localhost", &host);
         let config = config.replace("127.0.0.1:8080", "127.0.0.1:0");
         fs::write(installation.config(), config).unwrap();

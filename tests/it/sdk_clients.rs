@@ -79,8 +79,7 @@ fn version_2_of_the_python_sdk_lists_and_queries_in_both_eras() {
 #[test]
 fn version_1_of_the_typescript_sdk_lists_and_queries() {
     let (installation, _server, url) = start();
-    let said =
-        run(node("sdk1.mjs").args([&url, QUERY]).env("MCP_TOKEN", installation.token()));
+    let said = run(node("sdk1.mjs").args([&url, QUERY]).env("MCP_TOKEN", installation.token()));
     check(&said, "2025-11-25", "shop");
 }
 

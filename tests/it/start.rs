@@ -40,8 +40,7 @@ fn without_authentication_only_loopback_is_served_unless_said_twice() {
     let foreign = list.header("Origin", "https://evil.example").send(local.address());
     assert_eq!(foreign.status, 403, "Host and Origin are checked all the same");
     local.wait_for_line("Authentication is OFF");
-    let arguments =
-        ["--http", "--no-auth", "--i-know-this-is-open", "--addr", "0.0.0.0:0"];
+    let arguments = ["--http", "--no-auth", "--i-know-this-is-open", "--addr", "0.0.0.0:0"];
     let open = ServerProcess::start(&arguments, &[]);
     open.wait_for_line("Listening on");
 }
@@ -118,7 +117,8 @@ fn expired_tokens_are_removed_at_start_and_said_so() {
 
 #[test]
 fn a_command_of_the_operator_exits_64_with_the_line_to_type() {
-    let output = refused(&["-add-token", "-token-note", "CI/CD Pipeline", "-token-expiry", "never"]);
+    let output =
+        refused(&["-add-token", "-token-note", "CI/CD Pipeline", "-token-expiry", "never"]);
     assert_eq!(output.status.code(), Some(64));
     let line = "mcp-admin -add-token -token-note 'CI/CD Pipeline' -token-expiry never";
     assert!(stderr(&output).contains(line), "{}", stderr(&output));

@@ -1,10 +1,14 @@
 //! A small HTTP/1.1 client: it sends exactly what a test says, which no polite client would.
 
-use std::io::{Read, Write as _};
+use std::fmt::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use serde_json::Value;
+
+/// Writing to a string does not fail.
+const FITS: &str = "a string has room";
 
 /// How long any answer may take before a test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -85,13 +89,13 @@ impl Request {
     fn bytes(&self, to: SocketAddr) -> Vec<u8> {
         let mut head = format!("{} {} HTTP/1.1\r\nConnection: close\r\n", self.method, self.path);
         if !self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
-            head.push_str(&format!("Host: {to}\r\n"));
+            write!(head, "Host: {to}\r\n").expect(FITS);
         }
         for (name, value) in &self.headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
+            write!(head, "{name}: {value}\r\n").expect(FITS);
         }
         if !self.body.is_empty() || self.method == "POST" {
-            head.push_str(&format!("Content-Length: {}\r\n", self.body.len()));
+            write!(head, "Content-Length: {}\r\n", self.body.len()).expect(FITS);
         }
         head.push_str("\r\n");
         let mut bytes = head.into_bytes();

@@ -119,6 +119,18 @@ impl Installation {
             .to_owned()
     }
 
+    /// The id of the token that was made last.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn newest_id(&self) -> String {
+        let output = self.admin(&["tokens", "list"]);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let id = text.lines().filter_map(|line| line.strip_prefix("ID: ")).next_back();
+        id.expect("a token is listed").to_owned()
+    }
+
     /// Starts the server on this installation.
     #[must_use]
     pub fn start(&self) -> ServerProcess {

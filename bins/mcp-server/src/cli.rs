@@ -8,7 +8,12 @@ use clap::{Args, Parser, Subcommand};
 
 /// PostgreSQL for AI agents, behind real authentication (Model Context Protocol).
 #[derive(Debug, Parser)]
-#[command(name = "mcp-server", version, max_term_width = 100, args_conflicts_with_subcommands = false)]
+#[command(
+    name = "mcp-server",
+    version,
+    max_term_width = 100,
+    args_conflicts_with_subcommands = false
+)]
 #[command(after_help = "\
 Examples:
   mcp-server demo                                  try it: a throwaway database and a token
@@ -31,6 +36,7 @@ pub(crate) enum Command {
 }
 
 #[derive(Debug, Default, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct ServeArgs {
     /// Configuration file [default: /etc/mcp-server/mcp-server.yaml, else mcp-server.yaml beside the binary]
     #[arg(long, value_name = "FILE", global = true)]
@@ -80,6 +86,7 @@ pub(crate) struct ServeArgs {
 
 /// The first database.
 #[derive(Debug, Default, Args)]
+#[expect(clippy::struct_field_names, reason = "a field is named like its flag")]
 pub(crate) struct DatabaseArgs {
     /// Database: a connection URL or key/value string
     #[arg(long, value_name = "URL", global = true, conflicts_with_all = ["db_host", "db_port", "db_name"])]
@@ -137,8 +144,19 @@ impl ServeArgs {
 
 /// Flags that the sources write with one dash.
 const SINGLE_DASH: [&str; 13] = [
-    "config", "http", "addr", "tls", "cert", "key", "chain", "no-auth", "token-file", "user-file",
-    "db-host", "db-port", "db-name",
+    "config",
+    "http",
+    "addr",
+    "tls",
+    "cert",
+    "key",
+    "chain",
+    "no-auth",
+    "token-file",
+    "user-file",
+    "db-host",
+    "db-port",
+    "db-name",
 ];
 
 /// Gives each single-dash flag of the sources its second dash. Everything else stays as it is.
@@ -183,7 +201,11 @@ pub(crate) fn operator_command(arguments: &[OsString]) -> Option<String> {
     let mut hide = false;
     for argument in arguments.iter().skip(1) {
         line.push(' ');
-        line.push_str(&if std::mem::take(&mut hide) { "PASSWORD".into() } else { quoted(argument) });
+        line.push_str(&if std::mem::take(&mut hide) {
+            "PASSWORD".into()
+        } else {
+            quoted(argument)
+        });
         hide = argument.trim_start_matches('-') == "password";
     }
     Some(line)

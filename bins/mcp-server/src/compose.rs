@@ -1,6 +1,8 @@
 //! The order of things: what is started before what, and what is stopped after what.
 
+use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use mcp_auth::{Authenticate, OpenDoor};
@@ -36,56 +38,31 @@ pub(crate) struct Start {
 pub(crate) async fn serve_http(start: Start) -> Result<(), StartFault> {
     let Start { sources, loaded, open_to_all, on_ready } = start;
     let telemetry = Telemetry::start(&loaded.config.log);
+    tracing::info!("mcp-server {}", env!("CARGO_PKG_VERSION"));
     let config = loaded.config.clone();
     let address = listener::address(&config, open_to_all)?;
-    tracing::info!("mcp-server {}", env!("CARGO_PKG_VERSION"));
-
     let mut tasks = Tasks::new();
     let (switch, shutdown) = ShutdownSwitch::new();
-    let door = open_door(&config, &mut tasks, &shutdown).await?;
-    let (databases, pools) = databases::open(&config)?;
-    describe_databases(&config);
+    let parts = parts(&config, &mut tasks, &shutdown).await?;
+    let health = parts.health.clone();
     let bound = Listener::bind(address)
         .map_err(|fault| listener::cannot_bind(&config.http.address, &fault))?;
     let bound_to = bound.local_addr().map_err(StartFault::ours)?;
-    let health = Health::default();
-    let parts = Parts {
-        server: Arc::new(mcp_server(&databases)),
-        door,
-        clock: Arc::new(SystemClock),
-        entropy: Arc::new(SystemEntropy),
-        health: health.clone(),
-    };
     let service = stack(parts, &config.http, bound_to.ip())?;
     let (bound, scheme) = tls::wrap(bound, &config.http.tls, &mut tasks, &shutdown)?;
-    tasks.start("pools", pools.run(shutdown.clone().requested()));
     let serving = mcp_listen::Server::new(bound, settings(&config));
+    let signals = Signals::listen()?;
 
-    let mut signals = Signals::listen()?;
     let url = format!("{scheme}://{bound_to}");
     tracing::info!("Listening on {url}");
     health.set_serving(true);
     systemd::ready(&url);
     on_ready(bound_to);
-    let mut reload = Reload { sources, loaded, telemetry, address: url };
+    let reload = Reload { sources, loaded, telemetry, address: url };
     let (drain, draining) = ShutdownSwitch::new();
-    let mut running = std::pin::pin!(serving.run(service, draining.requested()));
-    let stop = tokio::select! {
-        () = signals.stop(&mut reload) => Stop::Asked,
-        ended = tasks.first_to_end() => Stop::Broken(ended),
-        _ = &mut running => Stop::Broken("the listener stopped".to_owned()),
-    };
-    health.set_serving(false);
-    systemd::stopping();
-    drain.stop();
-    if matches!(stop, Stop::Asked) {
-        tracing::info!("Stopping: no new requests; those under way are finished first");
-        // A second signal ends the wait, and with it what is still under way.
-        tokio::select! {
-            outcome = &mut running => describe_drain(outcome),
-            () = signals.stop(&mut reload) => tracing::warn!("Stopping at once"),
-        }
-    }
+    let running = pin!(serving.run(service, draining.requested()));
+    let mut watch = Watch { signals, reload, health, drain };
+    let stop = watch.until_stopped(running, &mut tasks).await;
     switch.stop();
     tasks.finish().await;
     match stop {
@@ -96,6 +73,60 @@ pub(crate) async fn serve_http(start: Start) -> Result<(), StartFault> {
         Stop::Broken(what) => {
             Err(StartFault::ours(format!("{what}; the server cannot go on without it")))
         }
+    }
+}
+
+/// What the requests meet, with the tasks behind it started.
+async fn parts(
+    config: &Config,
+    tasks: &mut Tasks,
+    shutdown: &Shutdown,
+) -> Result<Parts, StartFault> {
+    let door = open_door(config, tasks, shutdown).await?;
+    let (databases, pools) = databases::open(config)?;
+    describe_databases(config);
+    tasks.start("pools", pools.run(shutdown.clone().requested()));
+    Ok(Parts {
+        server: Arc::new(mcp_server(&databases)),
+        door,
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+        health: Health::default(),
+    })
+}
+
+/// What is looked after while requests are served.
+struct Watch {
+    signals: Signals,
+    reload: Reload,
+    health: Health,
+    drain: ShutdownSwitch,
+}
+
+impl Watch {
+    /// Waits for the reason to stop, then lets requests under way finish.
+    async fn until_stopped(
+        &mut self,
+        mut running: Pin<&mut impl Future<Output = DrainOutcome>>,
+        tasks: &mut Tasks,
+    ) -> Stop {
+        let stop = tokio::select! {
+            () = self.signals.stop(&mut self.reload) => Stop::Asked,
+            ended = tasks.first_to_end() => Stop::Broken(ended),
+            _ = &mut running => Stop::Broken("the listener stopped".to_owned()),
+        };
+        self.health.set_serving(false);
+        systemd::stopping();
+        self.drain.stop();
+        if matches!(stop, Stop::Asked) {
+            tracing::info!("Stopping: no new requests; those under way are finished first");
+            // A second signal ends the wait, and with it what is still under way.
+            tokio::select! {
+                outcome = running => describe_drain(outcome),
+                () = self.signals.stop(&mut self.reload) => tracing::warn!("Stopping at once"),
+            }
+        }
+        stop
     }
 }
 
@@ -124,11 +155,10 @@ pub(crate) async fn serve_stdio(loaded: &Loaded) -> Result<(), StartFault> {
     tasks.start("pools", pools.run(shutdown.requested()));
     tracing::info!("mcp-server {} on stdin and stdout", env!("CARGO_PKG_VERSION"));
     let input = tokio::io::BufReader::new(tokio::io::stdin());
-    let served =
-        mcp_transport::serve_stdio(&server, &principal, input, tokio::io::stdout()).await;
+    let outcome = mcp_transport::serve_stdio(&server, &principal, input, tokio::io::stdout()).await;
     switch.stop();
     tasks.finish().await;
-    served.map_err(StartFault::ours)
+    outcome.map_err(StartFault::ours)
 }
 
 /// Who is let in: holders of tokens, or everybody if the operator said exactly that.
@@ -140,10 +170,9 @@ async fn open_door(
     if !config.http.auth.enabled {
         return Ok(Arc::new(OpenDoor::let_everybody_in()));
     }
-    let (auth, keeper) =
-        stores::open_tokens(&config.http.auth.token_file, Arc::new(SystemClock)).await?;
+    let file = &config.http.auth.token_file;
+    let auth = stores::open_tokens(file, Arc::new(SystemClock), tasks, shutdown).await?;
     tracing::info!("Authentication is on: API tokens");
-    tasks.start("keeper", keeper.run(shutdown.clone().requested()));
     Ok(Arc::new(auth))
 }
 

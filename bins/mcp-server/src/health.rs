@@ -41,7 +41,8 @@ impl Health {
 
 fn answer(method: &Method, status: StatusCode, body: &'static str) -> Response<ResponseBody> {
     if method != Method::GET && method != Method::HEAD {
-        let mut response = json(StatusCode::METHOD_NOT_ALLOWED, r#"{"error":"Method Not Allowed"}"#);
+        let mut response =
+            json(StatusCode::METHOD_NOT_ALLOWED, r#"{"error":"Method Not Allowed"}"#);
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return response;
     }

@@ -44,7 +44,7 @@ fn main() -> ExitCode {
             return if fault.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
         }
     };
-    match run(cli) {
+    match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => {
             say(fault.lines());
@@ -53,7 +53,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli) -> Result<(), StartFault> {
+fn run(cli: &Cli) -> Result<(), StartFault> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -87,7 +87,6 @@ fn without_sniffing<B>(mut response: Response<B>) -> Response<B> {
     response
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the layer hands the panic over")]
 fn internal_error(_: Box<dyn Any + Send>) -> Response<ResponseBody> {
     json(StatusCode::INTERNAL_SERVER_ERROR, r#"{"error":"Internal Server Error"}"#)
 }
@@ -110,9 +109,9 @@ fn host_origin(config: &HttpConfig, bound: IpAddr) -> Result<HostOriginSettings,
             IpAddr::V6(address) => format!("[{address}]"),
         });
     }
-    hosts.extend(config.public_url.parse::<http::Uri>().ok().and_then(|url| {
-        url.host().map(str::to_owned)
-    }));
+    hosts.extend(
+        config.public_url.parse::<http::Uri>().ok().and_then(|url| url.host().map(str::to_owned)),
+    );
     for host in &hosts {
         settings.allowed_hosts.push(AllowedHost::parse(host).map_err(|fault| {
             StartFault::mendable(format!("http.allowed_hosts: {host:?}: {fault}"), None)

@@ -3,18 +3,22 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use mcp_auth::{Auth, Keeper};
+use mcp_auth::Auth;
 use mcp_identity::Clock;
 use mcp_store::{StoreError, StoreErrorKind, TokenStore as _};
 use mcp_store_file::TokenFile;
 
 use crate::fault::StartFault;
+use crate::tasks::{Shutdown, Tasks};
 
-/// Opens the token file: removes what has expired, says what it holds, and starts the index.
+/// Opens the token file: removes what has expired, says what it holds, and starts what keeps the
+/// index and what watches the file.
 pub(crate) async fn open_tokens(
     path: &Path,
     clock: Arc<dyn Clock>,
-) -> Result<(Auth, Keeper), StartFault> {
+    tasks: &mut Tasks,
+    shutdown: &Shutdown,
+) -> Result<Auth, StartFault> {
     let store = Arc::new(TokenFile::open(path));
     let loaded = store.all().await.map_err(|fault| refuse(path, &fault))?;
     tracing::info!("Loaded {} API token(s) from {}", loaded.len(), path.display());
@@ -25,7 +29,12 @@ pub(crate) async fn open_tokens(
         // written (a mounted secret) is no reason not to serve.
         Err(fault) => tracing::warn!("Could not remove expired tokens: {fault}"),
     }
-    Auth::open(store, clock).await.map_err(|fault| refuse(path, &fault))
+    let watch = store.watch().map_err(|fault| refuse(path, &fault))?;
+    let (auth, keeper) = Auth::open(store, clock).await.map_err(|fault| refuse(path, &fault))?;
+    tracing::info!("Watching {} for changes", path.display());
+    tasks.start("token file watcher", watch.run(shutdown.clone().requested()));
+    tasks.start("keeper", keeper.run(shutdown.clone().requested()));
+    Ok(auth)
 }
 
 fn refuse(path: &Path, fault: &StoreError) -> StartFault {

@@ -13,7 +13,7 @@ use crate::dsn::passfile::PassFile;
 use crate::error::{ConnectError, WireError};
 use crate::handshake::{self, Failure};
 use crate::secret::Secret;
-use crate::session::Session;
+use crate::session::SessionSettings;
 use crate::target::{ChannelBinding, Host, SslMode, Target, TargetSessionAttrs};
 use crate::tls;
 use crate::wire::{Connection, Facts};
@@ -24,7 +24,7 @@ impl Connection {
     ///
     /// Other hosts are tried when one cannot be reached, is still starting, or is of the wrong
     /// kind. A refused password or certificate is final, as in libpq.
-    pub async fn connect(target: &Target, session: &Session) -> Result<Self, ConnectError> {
+    pub async fn connect(target: &Target, session: &SessionSettings) -> Result<Self, ConnectError> {
         let attempt = Attempt::new(target, session)?;
         let mut failures = Vec::new();
         for wanted in passes(target.target_session_attrs) {
@@ -62,19 +62,23 @@ fn passes(wanted: TargetSessionAttrs) -> &'static [TargetSessionAttrs] {
 /// What all hosts have in common.
 struct Attempt<'a> {
     target: &'a Target,
-    session: &'a Session,
+    session: &'a SessionSettings,
     connector: Option<MakeRustlsConnect>,
     options: String,
     passfile: Option<PassFile>,
 }
 
 impl<'a> Attempt<'a> {
-    fn new(target: &'a Target, session: &'a Session) -> Result<Self, ConnectError> {
-        let odd = |name| ConnectError::Session(format!("{name:?} cannot be the name of a setting"));
+    fn new(target: &'a Target, session: &'a SessionSettings) -> Result<Self, ConnectError> {
+        let odd = |name| {
+            ConnectError::SessionSettings(format!("{name:?} cannot be the name of a setting"))
+        };
         let options = session.startup_options(target.options.as_deref()).map_err(odd)?;
         // To PostgreSQL they mean "the login role", which is more than was asked for.
         if session.role.as_deref().is_some_and(|role| role.is_empty() || role == "none") {
-            return Err(ConnectError::Session("a role must not be empty or \"none\"".into()));
+            return Err(ConnectError::SessionSettings(
+                "a role must not be empty or \"none\"".into(),
+            ));
         }
         let passfile = match (&target.password, &target.passfile) {
             (None, Some(path)) => PassFile::read(path)?,
@@ -202,7 +206,7 @@ fn is_about_tls(error: &ConnectError) -> bool {
 
 /// A session that forces its transactions to be read-only says nothing about its server then;
 /// that it is no standby must do.
-fn is_suitable(wanted: TargetSessionAttrs, facts: &Facts, session: &Session) -> bool {
+fn is_suitable(wanted: TargetSessionAttrs, facts: &Facts, session: &SessionSettings) -> bool {
     let read_only = facts.standby || (facts.read_only && !session.forces_read_only());
     match wanted {
         TargetSessionAttrs::Any | TargetSessionAttrs::PreferStandby => true,
@@ -242,7 +246,7 @@ fn prepare_error(endpoint: &Endpoint, error: WireError) -> ConnectError {
         WireError::Database(error) => ConnectError::Database { host, error },
         WireError::Io(source) => ConnectError::Io { host, source },
         WireError::Closed => endpoint.io_error(std::io::ErrorKind::UnexpectedEof.into()),
-        WireError::Unsendable(reason) => ConnectError::Session(reason.to_string()),
+        WireError::Unsendable(reason) => ConnectError::SessionSettings(reason.to_string()),
         odd @ (WireError::Protocol(_) | WireError::TooLarge { .. }) => {
             ConnectError::Protocol { host, reason: odd.to_string() }
         }

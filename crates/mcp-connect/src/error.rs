@@ -80,7 +80,7 @@ pub enum ConnectError {
     },
     /// The session asks for something that cannot be said.
     #[error("{0}")]
-    Session(String),
+    SessionSettings(String),
     /// No host would do; each with its reason.
     #[error("no host could be used: {}", listed(.0))]
     NoHost(Vec<ConnectError>),
@@ -117,7 +117,7 @@ impl ConnectError {
             | Self::PassFile(_)
             | Self::Authentication { .. }
             | Self::Protocol { .. }
-            | Self::Session(_)
+            | Self::SessionSettings(_)
             | Self::NoHost(_)
             | Self::Closed => false,
         }

@@ -2,7 +2,7 @@
 //!
 //! A [`Target`] says where and as whom; it is read from a URL, from `key=value` pairs, from
 //! single parts or from `PG*` variables, and never shows its password. [`Connection::connect`]
-//! tries its hosts in order, with TLS as asked, and pins the [`Session`] before anything runs.
+//! tries its hosts in order, with TLS as asked, and pins the [`SessionSettings`] before anything runs.
 //!
 //! On the wire there is one way to run a statement: [`Connection::start`]. It sends one flight
 //! with one Sync, in which the statement stands between a BEGIN and its ROLLBACK (or COMMIT).
@@ -13,13 +13,13 @@
 //! midway just leaves the connection unusable, and [`Connection::is_usable`] says so.
 //!
 //! ```no_run
-//! use mcp_connect::{Connection, Session, Target, Transaction};
+//! use mcp_connect::{Connection, SessionSettings, Target, Transaction};
 //!
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
 //! let target = Target::parse("postgresql://reader:secret@db.example:5432/sales")?;
 //! assert_eq!(target.to_string(), "postgresql://reader:***@db.example:5432/sales");
 //!
-//! let mut connection = Connection::connect(&target, &Session::default()).await?;
+//! let mut connection = Connection::connect(&target, &SessionSettings::default()).await?;
 //! let sql = "SELECT n FROM generate_series(1, $1::int) AS n";
 //! let mut running = connection.start(Transaction::ReadOnly, sql, &[Some("3")]).await?;
 //! while let Some(row) = running.next().await? {
@@ -55,7 +55,7 @@ pub use dsn::{DsnError, TargetBuilder, masked};
 pub use error::{ConnectError, WireError};
 pub use row::{Column, Row};
 pub use secret::Secret;
-pub use session::Session;
+pub use session::SessionSettings;
 pub use target::{
     ChannelBinding, Host, HostAddress, RootCertificates, SslMode, Target, TargetSessionAttrs,
 };

@@ -3,7 +3,7 @@
 /// Pinned at connect. The settings go into the startup packet, so that they are the session's
 /// defaults: a ROLLBACK or RESET comes back to them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Session {
+pub struct SessionSettings {
     /// Shown in `pg_stat_activity`. Empty: the target's, if it has one.
     pub application_name: String,
     /// Names and values as for SET. A name has letters, digits, `_` and `.`.
@@ -12,7 +12,7 @@ pub struct Session {
     pub role: Option<String>,
 }
 
-impl Session {
+impl SessionSettings {
     /// The value of the startup parameter `options`: `-c name=value` for each setting, the
     /// target's own options in front. `Err`: the name that PostgreSQL could read as another.
     ///
@@ -68,10 +68,13 @@ fn push_escaped(options: &mut String, value: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::Session;
+    use super::SessionSettings;
 
-    fn session(name: &str, value: &str) -> Session {
-        Session { settings: vec![(name.into(), value.into())], ..Session::default() }
+    fn session(name: &str, value: &str) -> SessionSettings {
+        SessionSettings {
+            settings: vec![(name.into(), value.into())],
+            ..SessionSettings::default()
+        }
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub(crate) fn connector(target: &Target) -> Result<Option<MakeRustlsConnect>, Co
     let Some(verifier) = verifier(target, &provider)? else { return Ok(None) };
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| ConnectError::Session(error.to_string()))?
+        .map_err(|error| ConnectError::SessionSettings(error.to_string()))?
         .dangerous()
         .with_custom_certificate_verifier(verifier);
     let config = match (&target.sslcert, &target.sslkey) {
@@ -71,7 +71,7 @@ fn verifier(
         SslMode::VerifyFull => {
             let roots = Arc::new(demanded_roots(target)?);
             let strict = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(provider));
-            Some(strict.build().map_err(|error| ConnectError::Session(error.to_string()))?)
+            Some(strict.build().map_err(|error| ConnectError::SessionSettings(error.to_string()))?)
         }
     })
 }
@@ -79,8 +79,12 @@ fn verifier(
 /// The roots of a mode that cannot do without. A target that was put together by hand may lack
 /// them, and nothing is verified by accident.
 fn demanded_roots(target: &Target) -> Result<RootCertStore, ConnectError> {
-    let missing =
-        || ConnectError::Session(format!("sslmode={} needs sslrootcert", target.sslmode.as_str()));
+    let missing = || {
+        ConnectError::SessionSettings(format!(
+            "sslmode={} needs sslrootcert",
+            target.sslmode.as_str()
+        ))
+    };
     root_store(target.sslrootcert.as_ref().ok_or_else(missing)?)
 }
 
@@ -101,7 +105,7 @@ fn system_bundle() -> Result<PathBuf, ConnectError> {
     let found = SYSTEM_BUNDLES.iter().map(PathBuf::from).find(|path| path.is_file());
     found.ok_or_else(|| {
         let looked_in = SYSTEM_BUNDLES.join(", ");
-        ConnectError::Session(format!("no certificates of the system found in {looked_in}"))
+        ConnectError::SessionSettings(format!("no certificates of the system found in {looked_in}"))
     })
 }
 

@@ -23,7 +23,7 @@ use crate::error::WireError;
 use crate::flight::{self, PREPARED};
 use crate::input::Input;
 use crate::row::{Column, Row, Value, parse_columns, parse_row};
-use crate::session::Session;
+use crate::session::SessionSettings;
 use crate::stream::Stream;
 
 /// The largest message, and so the largest row, that is taken by default.
@@ -55,7 +55,8 @@ pub struct Connection {
 
 impl Connection {
     /// Runs one statement with text parameters, up to its first row: sends the whole flight in
-    /// one write, and waits for the description of the result.
+    /// one write, and waits for the description of the result. PostgreSQL holds that back until
+    /// it has rows to send with it, so this is where a slow statement is waited for.
     ///
     /// Drop the future, or what it returns, and the connection is unusable; the statement itself
     /// runs on in the server until it is cancelled.
@@ -123,7 +124,7 @@ impl Connection {
     pub(crate) async fn prepare(
         stream: Stream,
         cancel: CancelHandle,
-        session: &Session,
+        session: &SessionSettings,
     ) -> Result<(Self, Facts), WireError> {
         let mut connection = Self {
             stream,

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 
 use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
-use mcp_connect::{ConnectError, Connection, Session};
+use mcp_connect::{ConnectError, Connection, SessionSettings};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::database::Database;
@@ -14,7 +14,7 @@ pub(crate) type Pool = managed::Pool<Manager>;
 /// Makes the connections of one principal on one database.
 pub(crate) struct Manager {
     pub(crate) database: Arc<Database>,
-    pub(crate) session: Session,
+    pub(crate) session: SessionSettings,
     pub(crate) shared: Weak<Shared>,
 }
 

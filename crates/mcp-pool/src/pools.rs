@@ -61,7 +61,6 @@ pub enum AcquireError {
 impl Pools {
     /// Pools over these databases, in file order, and the task that keeps them. Connects to
     /// nothing yet: a database that is down now may be up when somebody asks.
-    #[must_use]
     pub fn new(databases: Vec<DatabaseSettings>) -> (Self, PoolKeeper) {
         let (leases, ending) = mpsc::unbounded_channel();
         let (wrecks, wrecked) = mpsc::channel(KEEPER_BACKLOG);

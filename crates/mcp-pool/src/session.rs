@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use mcp_connect::Session;
-use mcp_identity::Principal;
+use mcp_connect::SessionSettings;
+use mcp_identity::{Principal, RoleName};
 
 use crate::database::DatabaseSettings;
 
@@ -11,9 +11,9 @@ use crate::database::DatabaseSettings;
 const APPLICATION_NAME_MAX: usize = 63;
 
 /// The session of one principal on one database.
-pub(crate) fn session(principal: &Principal, database: &DatabaseSettings) -> Session {
+pub(crate) fn session(principal: &Principal, database: &DatabaseSettings) -> SessionSettings {
     let id = principal.id.to_string();
-    let roles: Vec<_> = principal.grants.roles.iter().map(|role| role.as_str()).collect();
+    let roles: Vec<_> = principal.grants.roles.iter().map(RoleName::as_str).collect();
     let writes = database.allow_writes && !principal.grants.read_only;
     let role = principal.grants.db_role.as_ref().or(database.db_role.as_ref());
     let settings = [
@@ -35,7 +35,7 @@ pub(crate) fn session(principal: &Principal, database: &DatabaseSettings) -> Ses
         ("mcp.principal", id.clone()),
         ("mcp.roles", roles.join(",")),
     ];
-    Session {
+    SessionSettings {
         application_name: application_name(&id),
         settings: settings.map(|(name, value)| (name.to_owned(), value)).to_vec(),
         role: role.map(|role| role.as_str().to_owned()),

@@ -80,7 +80,11 @@ fn edited(text: &str, before: &TokenDocument, edit: &Edit) -> Option<String> {
         Edit::Insert(record) => insert(&document, before, record)?,
         Edit::Remove(ids) => remove(&document, before, ids)?,
     }
-    Some(file.to_string())
+    let mut text = file.to_string();
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    Some(text)
 }
 
 fn insert(document: &Document, before: &TokenDocument, record: &TokenRecord) -> Option<()> {

@@ -9,7 +9,9 @@
 //! A file that others may read or that somebody else owns is refused: whoever can write it
 //! makes tokens. No error shows what a file holds, only where.
 //!
-//! Nothing here waits on the runtime: the futures of [`mcp_store::TokenStore`] do blocking file
+//! [`TokenFile::watch`] tells the listeners of a store what others did to its file.
+//!
+//! Stores do not wait on the runtime: the futures of [`mcp_store::TokenStore`] do blocking file
 //! work, a lock held by another process included (10 s at most). No request is on that path.
 //!
 //! ```
@@ -23,13 +25,18 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
+#![warn(missing_docs)]
+
 mod access;
 mod document;
 mod edit;
 mod fault;
 mod lock;
 mod replace;
+mod scalar;
 mod token_file;
+mod watch;
 mod yaml;
 
 pub use token_file::TokenFile;
+pub use watch::TokenFileWatch;

@@ -68,10 +68,12 @@ impl TokenFile {
         Ok(document.entries.into_iter().map(|entry| entry.record).collect())
     }
 
-    /// Tells the listeners of [`changes`](TokenStore::changes) that somebody else changed the
-    /// file. Called by whoever watches it; changes made through this value are told anyway.
-    pub fn changed_elsewhere(&self) {
-        self.changes.tell(Change::Everything);
+    pub(crate) fn tell(&self, change: Change) {
+        self.changes.tell(change);
+    }
+
+    pub(crate) fn managed(&self) -> Managed {
+        self.managed
     }
 
     fn document(&self) -> Result<TokenDocument, StoreError> {

@@ -149,11 +149,15 @@ fn copy_tree(from: &Path, to: &Path, account: Account) -> Result<(), Error> {
     for entry in fs::read_dir(from).map_err(Error::file(from))? {
         let entry = entry.map_err(Error::file(from))?;
         let target = to.join(entry.file_name());
-        if entry.file_type().map_err(Error::file(from))?.is_dir() {
+        let kind = entry.file_type().map_err(Error::file(from))?;
+        if kind.is_dir() {
             copy_tree(&entry.path(), &target, account)?;
-        } else {
+        } else if kind.is_file() {
             fs::copy(entry.path(), &target).map_err(Error::file(&target))?;
             account.give(&target)?;
+        } else {
+            // initdb makes none; followed as root, one would give away what it points to.
+            return Err(Error::UntrustedCache { path: entry.path() });
         }
     }
     Ok(())

@@ -11,13 +11,21 @@ use super::DsnError;
 use super::parameter::Parameter;
 
 const UNCLOSED: DsnError = DsnError::Malformed { reason: "a quote is not closed" };
+const NOT_QUOTED: DsnError = DsnError::Malformed {
+    reason: "an unknown parameter behind the password (a value with spaces needs quotes)",
+};
 const NO_EQUALS: DsnError = DsnError::Malformed { reason: "a parameter has no = behind it" };
 
 pub(super) fn parse(text: &str) -> Result<Vec<(Parameter, Zeroizing<String>)>, DsnError> {
-    let mut pairs = Vec::new();
+    let mut pairs: Vec<(Parameter, _)> = Vec::new();
     for pair in Pairs::new(text) {
         let pair = pair?;
-        pairs.push((Parameter::parse(pair.name)?, pair.value));
+        let after_password = pairs.last().is_some_and(|(last, _)| *last == Parameter::Password);
+        let parameter = Parameter::parse(pair.name);
+        // Its name may be what follows a space in a password, so it is not repeated.
+        let parameter =
+            parameter.map_err(|error| if after_password { NOT_QUOTED } else { error })?;
+        pairs.push((parameter, pair.value));
     }
     Ok(pairs)
 }

@@ -1,6 +1,7 @@
 //! A DSN as it may be shown.
 
 use super::key_value::Pairs;
+use super::parameter::Parameter;
 use super::url::{Parts, rest_of_url};
 
 const MASK: &str = "***";
@@ -46,10 +47,16 @@ fn out_of_place(rest: &str) -> String {
 }
 
 fn masked_query(query: &str) -> String {
-    let shown = |pair: &str| match pair.split_once('=') {
+    let mut after_secret = false;
+    let shown = |pair: &str| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        // What follows an & that was not encoded is still the password.
+        if after_secret && Parameter::parse(name).is_err() {
+            return MASK.to_owned();
+        }
         // A name that is itself encoded may be that of the password.
-        Some((name, _)) if is_secret(name) || name.contains('%') => format!("{name}={MASK}"),
-        _ => pair.to_owned(),
+        after_secret = is_secret(name) || name.contains('%');
+        if after_secret && !value.is_empty() { format!("{name}={MASK}") } else { pair.to_owned() }
     };
     query.split('&').map(shown).collect::<Vec<_>>().join("&")
 }
@@ -57,14 +64,18 @@ fn masked_query(query: &str) -> String {
 fn masked_pairs(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut done = 0;
+    let mut after_secret = false;
     for pair in Pairs::new(text) {
-        let Ok(pair) = pair else {
-            // No form from here on; what it hides, it may go on hiding.
+        // No form from here on, or what follows a space in a password that was not quoted.
+        let Some(pair) =
+            pair.ok().filter(|pair| !after_secret || Parameter::parse(pair.name).is_ok())
+        else {
             shown.push_str(MASK);
             return shown;
         };
+        after_secret = is_secret(pair.name);
         shown.push_str(&text[done..pair.place.start]);
-        shown.push_str(if is_secret(pair.name) { MASK } else { &text[pair.place.clone()] });
+        shown.push_str(if after_secret { MASK } else { &text[pair.place.clone()] });
         done = pair.place.end;
     }
     shown.push_str(&text[done..]);

@@ -16,7 +16,6 @@ macro_rules! parameters {
             pub(super) fn parse(name: &str) -> Result<Self, DsnError> {
                 match name {
                     $($name => Ok(Self::$variant),)+
-                    // libpq's other spelling in URLs is handled where URLs are.
                     _ => Err(DsnError::UnknownParameter { name: name.to_owned() }),
                 }
             }

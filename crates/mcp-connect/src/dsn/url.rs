@@ -11,7 +11,7 @@ use super::parameter::Parameter;
 type Pairs = Vec<(Parameter, Zeroizing<String>)>;
 
 const NOT_ENCODED: DsnError = DsnError::Malformed {
-    reason: "a / ? or @ in the user or password is not percent-encoded (write %2F, %3F, %40)",
+    reason: "a / ? @ or & in the user or password is not percent-encoded (write %2F %3F %40 %26)",
 };
 
 /// What follows the scheme, if the text has one of ours.
@@ -76,16 +76,21 @@ fn pairs(parts: &Parts<'_>) -> Result<Pairs, DsnError> {
         push(Parameter::Host, &names)?;
         push(Parameter::Port, &numbers)?;
     }
+    let mut after_password = false;
     for pair in parts.query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair
             .split_once('=')
             .ok_or(DsnError::Malformed { reason: "a parameter behind the ? has no =" })?;
-        let name = decode(name)?;
-        match (name.as_str(), value) {
-            // What JDBC writes; libpq takes it too.
-            ("ssl", "true") => push(Parameter::Sslmode, "require")?,
-            _ => push(Parameter::parse(&name)?, value)?,
+        // libpq takes what JDBC writes for it, too.
+        if pair == "ssl=true" {
+            push(Parameter::Sslmode, "require")?;
+            continue;
         }
+        // An unknown name may be what follows an & in a password: it is not repeated then.
+        let hidden = |error| if after_password { NOT_ENCODED } else { error };
+        let parameter = Parameter::parse(&decode(name)?).map_err(hidden)?;
+        after_password = parameter == Parameter::Password;
+        push(parameter, value)?;
     }
     Ok(found)
 }

@@ -1,6 +1,7 @@
 //! `get_schema_info`: the tables that this credential may read, as a model needs them.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use mcp_identity::Principal;
 use mcp_protocol::{
@@ -202,7 +203,7 @@ impl SchemaWriter<'_> {
         match column.name {
             Some(name) if self.compact => {
                 piece.push_str(if new { "" } else { ", " });
-                piece.push_str(&format!("{} {}", one_line(name), column.data_type));
+                let _ = write!(piece, "{} {}", one_line(name), column.data_type);
             }
             Some(name) => piece.push_str(&full_column(name, column)),
             None => {}
@@ -231,7 +232,7 @@ impl SchemaWriter<'_> {
         if tables == 0 {
             end.push_str("-- no table that this credential may read fits");
         } else {
-            end.push_str(&format!("-- {tables} {plural} and views"));
+            let _ = write!(end, "-- {tables} {plural} and views");
         }
         if self.cut {
             end.push_str("; cut at the most that one call returns: narrow it with schema_name, ");

@@ -156,50 +156,43 @@ impl<'t> PageWriter<'t> {
         Self { format, limit, max_bytes, text, line: String::new(), rows: 0, bytes: 0, cut: None }
     }
 
-    /// The line behind the rows: what came, and how to go on.
+    /// Writes the line behind the rows, and gives the structured form where it was asked for.
     async fn close(
         mut self,
         database: &DatabaseName,
         offset: u64,
     ) -> Result<ToolResult, ToolFailure> {
-        let rows = self.rows;
-        let next = self.cut.map(|_| offset + rows);
-        let plural = if rows == 1 { "row" } else { "rows" };
-        let mut summary = format!("-- {rows} {plural} of database {database}");
-        match (self.cut, next) {
-            (Some(Cut::Rows), Some(next)) => {
-                let _ = write!(summary, "; more: offset={next}");
-            }
-            (Some(Cut::Bytes), _) if rows == 0 => {
-                let _ = write!(
-                    summary,
-                    "; the first row is larger than the {} bytes that one call returns: select \
-                     fewer columns or shorten them",
-                    self.max_bytes
-                );
-            }
-            (Some(Cut::Bytes), Some(next)) => {
-                let _ = write!(
-                    summary,
-                    "; cut at {} bytes, the most that one call returns; more: offset={next}",
-                    self.max_bytes
-                );
-            }
-            _ => {}
+        let next = self.cut.map(|_| offset + self.rows);
+        self.text.write(&self.summary(database, next)).await?;
+        if self.format == Format::Tsv {
+            return Ok(ToolResult::default());
         }
-        self.text.write(&summary).await?;
-        let structured = (self.format == Format::Json).then(|| {
-            let next = next.map_or("null".into(), |next| next.to_string());
-            let truncated = self.cut.is_some();
-            let _ = write!(
-                self.line,
-                r#"],"row_count":{rows},"truncated":{truncated},"next_offset":{next}}}"#
-            );
-            std::mem::take(&mut self.line)
-        });
-        let structured = structured.map(RawValue::from_string).transpose();
-        let structured = structured.map_err(|_| broken_json())?;
-        Ok(ToolResult { structured })
+        let (rows, truncated) = (self.rows, self.cut.is_some());
+        let next = next.map_or("null".into(), |next| next.to_string());
+        let _ = write!(
+            self.line,
+            r#"],"row_count":{rows},"truncated":{truncated},"next_offset":{next}}}"#
+        );
+        let structured = RawValue::from_string(self.line).map_err(|_| broken_json())?;
+        Ok(ToolResult { structured: Some(structured) })
+    }
+
+    /// What came, and how to go on.
+    fn summary(&self, database: &DatabaseName, next: Option<u64>) -> String {
+        let (rows, most) = (self.rows, self.max_bytes);
+        let plural = if rows == 1 { "row" } else { "rows" };
+        let more = match (self.cut, next) {
+            (Some(Cut::Rows), Some(next)) => format!("; more: offset={next}"),
+            (Some(Cut::Bytes), _) if rows == 0 => format!(
+                "; the first row is larger than the {most} bytes that one call returns: select \
+                 fewer columns or shorten them"
+            ),
+            (Some(Cut::Bytes), Some(next)) => format!(
+                "; cut at {most} bytes, the most that one call returns; more: offset={next}"
+            ),
+            (None, _) | (_, None) => String::new(),
+        };
+        format!("-- {rows} {plural} of database {database}{more}")
     }
 }
 
