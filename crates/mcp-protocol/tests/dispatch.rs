@@ -1,5 +1,7 @@
 //! The dispatch as a transport sees it: bytes in, bytes out, in both eras.
 
+#![expect(clippy::unwrap_used, reason = "a step that fails is a failed test")]
+
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
