@@ -6,7 +6,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use mcp_auth::{Authenticate, OpenDoor};
-use mcp_config::{Config, Loaded, Sources};
+use mcp_config::{Config, Loaded, Origin, Sources};
 use mcp_identity::{Principal, SystemClock, SystemEntropy};
 use mcp_listen::{DrainOutcome, Listener, Settings};
 use mcp_protocol::{Implementation, Server};
@@ -39,6 +39,7 @@ pub(crate) async fn serve_http(start: Start) -> Result<(), StartFault> {
     let Start { sources, loaded, open_to_all, on_ready } = start;
     let telemetry = Telemetry::start(&loaded.config.log);
     tracing::info!("mcp-server {}", env!("CARGO_PKG_VERSION"));
+    warn_of_what_waits(&loaded);
     let config = loaded.config.clone();
     let address = listener::address(&config, open_to_all)?;
     let mut tasks = Tasks::new();
@@ -186,6 +187,27 @@ fn mcp_server(databases: &Databases) -> Server<Principal> {
         .instructions(INSTRUCTIONS)
         .permits(|principal: &Principal, tool| principal.grants.allows_tool(tool));
     tools(databases).into_iter().fold(builder, mcp_protocol::ServerBuilder::tool).build()
+}
+
+/// Keys that a file may hold already, for a part that is still to come. An operator who set one
+/// must not believe that it protects him.
+const NOT_IN_FORCE: [&str; 4] = [
+    "http.auth.user_file",
+    "http.auth.rate_limit_window_minutes",
+    "http.auth.rate_limit_max_attempts",
+    "http.auth.max_failed_attempts_before_lockout",
+];
+
+fn warn_of_what_waits(loaded: &Loaded) {
+    for key in NOT_IN_FORCE {
+        if loaded.origins.get(key).is_some_and(|origin| *origin != Origin::Default) {
+            tracing::warn!("{key} is set and does nothing yet: it comes with user accounts");
+        }
+    }
+    for database in loaded.config.databases.iter().filter(|database| database.allow_writes) {
+        let name = &database.name;
+        tracing::warn!("Database {name}: allow_writes is set, and this version only reads");
+    }
 }
 
 fn describe_databases(config: &Config) {

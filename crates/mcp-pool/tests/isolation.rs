@@ -1,0 +1,168 @@
+//! The pools on a real PostgreSQL: who shares what, and when it ends.
+
+#![expect(clippy::unwrap_used, reason = "a step that fails is a failed test")]
+
+use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use mcp_connect::{Target, Transaction};
+use mcp_identity::{
+    DatabaseGrant, DatabaseName, EndReason, Grants, Lease, LeaseEnd, Principal, PrincipalId,
+    TokenId,
+};
+use mcp_pool::{AcquireError, DatabaseSettings, Lent, Pools};
+use mcp_testdb::Postgres;
+
+fn principal(id: &str) -> (Principal, LeaseEnd) {
+    let (lease, end) = Lease::new();
+    let grants = Grants {
+        roles: BTreeSet::new(),
+        databases: DatabaseGrant::First,
+        db_role: None,
+        tools: None,
+        read_only: false,
+    };
+    let id = PrincipalId::Token(TokenId::parse(id).unwrap());
+    (Principal { id, grants, expires_at: None, lease }, end)
+}
+
+/// Pools over one database with this many connections for each principal and in total, kept by a
+/// task of the test's runtime.
+fn pools(postgres: &Postgres, each: usize, total: usize) -> (Pools, DatabaseName) {
+    let name = DatabaseName::parse("main").unwrap();
+    let settings = DatabaseSettings {
+        name: name.clone(),
+        target: Target::parse(&postgres.dsn("postgres")).unwrap(),
+        db_role: None,
+        allow_writes: false,
+        statement_timeout: Duration::from_secs(10),
+        lock_timeout: Duration::from_secs(1),
+        connections_per_principal: NonZeroUsize::new(each).unwrap(),
+        connections_total: NonZeroUsize::new(total).unwrap(),
+        pool_idle: Duration::from_mins(1),
+        acquire_timeout: Duration::from_millis(500),
+    };
+    let (pools, keeper) = Pools::new(vec![settings]);
+    tokio::spawn(keeper.run(std::future::pending()));
+    (pools, name)
+}
+
+async fn one_value(connection: &mut Lent, sql: &str) -> String {
+    let mut running = connection.start(Transaction::ReadOnly, sql, &[]).await.unwrap();
+    let value = running.next().await.unwrap().unwrap().get(0).unwrap().to_owned();
+    running.finish().await.unwrap();
+    value
+}
+
+/// Waits until PostgreSQL counts this many backends that fit.
+fn wait_for_backends(postgres: &Postgres, condition: &str, count: u32) {
+    let sql = format!("SELECT count(*) FROM pg_stat_activity WHERE {condition}");
+    for _ in 0..400 {
+        if postgres.execute("postgres", &sql).unwrap().trim() == count.to_string() {
+            return;
+        }
+    }
+    panic!("never {count} backends with {condition}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_is_used_again_by_its_principal_and_by_nobody_else() {
+    let postgres = Postgres::for_tests().unwrap();
+    let (pools, main) = pools(&postgres, 4, 50);
+    let ((alice, _a), (bob, _b)) = (principal("alice"), principal("bob"));
+    let first = pools.acquire(&alice, &main).await.unwrap().backend_pid();
+    assert_eq!(pools.acquire(&alice, &main).await.unwrap().backend_pid(), first);
+    assert_ne!(pools.acquire(&bob, &main).await.unwrap().backend_pid(), first);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_knows_whose_it_is_and_only_reads() {
+    let postgres = Postgres::for_tests().unwrap();
+    let (pools, main) = pools(&postgres, 4, 50);
+    let (alice, _end) = principal("alice");
+    let mut lent = pools.acquire(&alice, &main).await.unwrap();
+    let name = one_value(&mut lent, "SHOW application_name").await;
+    assert_eq!(name, "mcp-server/token:alice");
+    assert_eq!(one_value(&mut lent, "SHOW mcp.principal").await, "token:alice");
+    assert_eq!(one_value(&mut lent, "SHOW default_transaction_read_only").await, "on");
+    assert_eq!(one_value(&mut lent, "SHOW TimeZone").await, "UTC");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ended_lease_closes_the_connections_and_refuses_new_ones() {
+    let postgres = Postgres::for_tests().unwrap();
+    let (pools, main) = pools(&postgres, 4, 50);
+    let (alice, end) = principal("alice");
+    drop(pools.acquire(&alice, &main).await.unwrap());
+    wait_for_backends(&postgres, "application_name LIKE 'mcp-server/%'", 1);
+    end.end(EndReason::Revoked);
+    wait_for_backends(&postgres, "application_name LIKE 'mcp-server/%'", 0);
+    let refused = pools.acquire(&alice, &main).await.err();
+    assert!(matches!(refused, Some(AcquireError::Ended)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_changed_gets_connections_of_its_own() {
+    let postgres = Postgres::for_tests().unwrap();
+    let (pools, main) = pools(&postgres, 4, 50);
+    let (old, old_end) = principal("alice");
+    let before = pools.acquire(&old, &main).await.unwrap().backend_pid();
+    old_end.end(EndReason::Replaced);
+    let (new, _new_end) = principal("alice");
+    let after = pools.acquire(&new, &main).await.unwrap().backend_pid();
+    assert_ne!(before, after);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_connection_gives_way_to_somebody_who_waits() {
+    let postgres = Postgres::for_tests().unwrap();
+    let (pools, main) = pools(&postgres, 1, 1);
+    let ((alice, _a), (bob, _b)) = (principal("alice"), principal("bob"));
+    for _ in 0..3 {
+        drop(pools.acquire(&alice, &main).await.unwrap());
+        drop(pools.acquire(&bob, &main).await.unwrap());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_comes_back_goes_to_whoever_waits_for_its_place() {
+    let postgres = Postgres::for_tests().unwrap();
+    let (pools, main) = pools(&postgres, 1, 1);
+    let ((alice, _a), (bob, _b)) = (principal("alice"), principal("bob"));
+    let held = pools.acquire(&alice, &main).await.unwrap();
+    let mut waiting = std::pin::pin!(pools.acquire(&bob, &main));
+    let early = tokio::time::timeout(Duration::from_millis(50), &mut waiting).await;
+    assert!(early.is_err(), "there is one place, and it is taken");
+    drop(held);
+    assert!(waiting.await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_waits_longer_than_is_allowed() {
+    let postgres = Postgres::for_tests().unwrap();
+    let (pools, main) = pools(&postgres, 1, 1);
+    let ((alice, _a), (bob, _b)) = (principal("alice"), principal("bob"));
+    let _held = pools.acquire(&alice, &main).await.unwrap();
+    for principal in [&alice, &bob] {
+        let refused = pools.acquire(principal, &main).await.err();
+        assert!(matches!(refused, Some(AcquireError::Busy(_))), "{refused:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_whose_caller_went_away_is_cancelled() {
+    let postgres = Postgres::for_tests().unwrap();
+    let (pools, main) = pools(&postgres, 4, 50);
+    let (alice, _end) = principal("alice");
+    let mut lent = pools.acquire(&alice, &main).await.unwrap();
+    let slow = lent.start(Transaction::ReadOnly, "SELECT pg_sleep(60)", &[]);
+    let given_up = tokio::time::timeout(Duration::from_millis(200), slow).await;
+    assert!(given_up.is_err());
+    drop(lent);
+    wait_for_backends(
+        &postgres,
+        "query LIKE '%pg_sleep(60)%' AND state = 'active' AND pid <> pg_backend_pid()",
+        0,
+    );
+}
