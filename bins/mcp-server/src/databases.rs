@@ -37,6 +37,7 @@ fn settings(database: &DatabaseConfig) -> Result<DatabaseSettings, StartFault> {
         target: target(database)?,
         db_role: database.db_role.clone(),
         allow_writes: database.allow_writes,
+        allow_superuser: database.allow_superuser,
         statement_timeout: database.statement_timeout,
         lock_timeout: database.lock_timeout,
         connections_per_principal: at_least_one(database.connections_per_principal),

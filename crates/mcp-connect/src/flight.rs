@@ -9,39 +9,35 @@ use postgres_protocol::message::frontend::{self, BindError};
 use crate::error::WireError;
 use crate::wire::Transaction;
 
-const BEGIN_READ: &str = "mcp_begin_read";
-const BEGIN_WRITE: &str = "mcp_begin_write";
-const COMMIT: &str = "mcp_commit";
-const ROLLBACK: &str = "mcp_rollback";
+// Sent as text each time, never prepared: a prepared statement has a name, and a function that runs
+// SQL of its own (`EXECUTE` in plpgsql) could deallocate it and prepare another under that name. The
+// next statement would then run outside its transaction, and stay.
+const BEGIN_READ: &str = "BEGIN READ ONLY";
+const BEGIN_WRITE: &str = "BEGIN";
+const COMMIT: &str = "COMMIT";
+const ROLLBACK: &str = "ROLLBACK";
 
-/// What is prepared on every connection: name and text.
-pub(crate) const PREPARED: [(&str, &str); 4] = [
-    (BEGIN_READ, "BEGIN READ ONLY"),
-    (BEGIN_WRITE, "BEGIN"),
-    (COMMIT, "COMMIT"),
-    (ROLLBACK, "ROLLBACK"),
-];
-
-/// One row: our process id, whether transactions are read-only, whether this is a standby.
+/// One row: our process id, whether transactions are read-only, whether this is a standby, and
+/// whether the login or the role that was set may do more than SQL.
 const PROBE: &str = "SELECT pg_catalog.pg_backend_pid(), \
-     pg_catalog.current_setting('transaction_read_only'), pg_catalog.pg_is_in_recovery()";
+     pg_catalog.current_setting('transaction_read_only'), pg_catalog.pg_is_in_recovery(), \
+     (SELECT pg_catalog.bool_or(r.rolsuper OR r.rolreplication \
+          OR pg_catalog.pg_has_role(r.oid, 'pg_read_server_files', 'MEMBER') \
+          OR pg_catalog.pg_has_role(r.oid, 'pg_write_server_files', 'MEMBER') \
+          OR pg_catalog.pg_has_role(r.oid, 'pg_execute_server_program', 'MEMBER')) \
+        FROM pg_catalog.pg_roles AS r WHERE r.rolname IN (session_user, current_user))";
 const SET: &str = "SELECT pg_catalog.set_config($1, $2, false)";
 
-/// The first flight: prepares, probes, then sets. Answered by a `ParseComplete` for each prepared
-/// text, then Parse, Bind, one row and Command for the probe and for each setting.
+/// The first flight: sets, then probes. Answered by Parse, Bind, one row and Command for each
+/// setting and for the probe.
 pub(crate) fn prepare<'a>(
     out: &mut BytesMut,
     settings: impl Iterator<Item = (&'a str, &'a str)>,
 ) -> Result<(), WireError> {
-    for (name, text) in PREPARED {
-        parse(out, name, text)?;
-    }
-    parse(out, "", PROBE)?;
-    bind_and_execute(out, "", &[])?;
     for (name, value) in settings {
-        parse(out, "", SET)?;
-        bind_and_execute(out, "", &[Some(name), Some(value)])?;
+        run(out, SET, &[Some(name), Some(value)])?;
     }
+    run(out, PROBE, &[])?;
     frontend::sync(out);
     Ok(())
 }
@@ -59,38 +55,36 @@ pub(crate) fn statement(
         Transaction::ReadOnly => (BEGIN_READ, ROLLBACK),
         Transaction::ReadWrite => (BEGIN_WRITE, COMMIT),
     };
-    bind_and_execute(out, begin, &[])?;
-    parse(out, "", sql)?;
-    bind(out, "", params)?;
+    run(out, begin, &[])?;
+    parse(out, sql)?;
+    bind(out, params)?;
     frontend::describe(b'P', "", out).map_err(WireError::Unsendable)?;
     frontend::execute("", 0, out).map_err(WireError::Unsendable)?;
-    bind_and_execute(out, end, &[])?;
+    run(out, end, &[])?;
     frontend::sync(out);
     Ok(())
 }
 
 /// The flight that ends a transaction which an error left open.
 pub(crate) fn rollback(out: &mut BytesMut) -> Result<(), WireError> {
-    bind_and_execute(out, ROLLBACK, &[])?;
+    run(out, ROLLBACK, &[])?;
     frontend::sync(out);
     Ok(())
 }
 
-fn parse(out: &mut BytesMut, name: &str, sql: &str) -> Result<(), WireError> {
-    frontend::parse(name, sql, [], out).map_err(WireError::Unsendable)
-}
-
-fn bind_and_execute(
-    out: &mut BytesMut,
-    statement: &str,
-    params: &[Option<&str>],
-) -> Result<(), WireError> {
-    bind(out, statement, params)?;
+/// Parse, Bind and Execute of the unnamed statement: nothing of it outlives the next Parse.
+fn run(out: &mut BytesMut, sql: &str, params: &[Option<&str>]) -> Result<(), WireError> {
+    parse(out, sql)?;
+    bind(out, params)?;
     frontend::execute("", 0, out).map_err(WireError::Unsendable)
 }
 
+fn parse(out: &mut BytesMut, sql: &str) -> Result<(), WireError> {
+    frontend::parse("", sql, [], out).map_err(WireError::Unsendable)
+}
+
 /// No formats given: parameters and results are all in text.
-fn bind(out: &mut BytesMut, statement: &str, params: &[Option<&str>]) -> Result<(), WireError> {
+fn bind(out: &mut BytesMut, params: &[Option<&str>]) -> Result<(), WireError> {
     let params = params.iter().copied();
     let write = |param: Option<&str>, out: &mut BytesMut| {
         Ok(param.map_or(IsNull::Yes, |text| {
@@ -98,7 +92,7 @@ fn bind(out: &mut BytesMut, statement: &str, params: &[Option<&str>]) -> Result<
             IsNull::No
         }))
     };
-    frontend::bind("", statement, [], params, write, [], out).map_err(|error| match error {
+    frontend::bind("", "", [], params, write, [], out).map_err(|error| match error {
         BindError::Conversion(error) => WireError::Unsendable(io::Error::other(error)),
         BindError::Serialization(error) => WireError::Unsendable(error),
     })

@@ -1,8 +1,8 @@
 //! The wire of one statement.
 //!
 //! ```text
-//!  out  Bind+Execute BEGIN · Parse Bind Describe Execute · Bind+Execute ROLLBACK · Sync
-//!  in        2 C                1    2   T|n      D* C              2 C              Z(I)
+//!  out  BEGIN · Parse Bind Describe Execute · ROLLBACK · Sync
+//!  in   1 2 C     1    2   T|n      D* C       1 2 C     Z(I)
 //!       ────────────────────────────────────────────────────────────────────────────────▶
 //!        opening                          rows               closing              idle
 //! ```
@@ -20,7 +20,7 @@ use tokio::io::AsyncWriteExt as _;
 use crate::cancel::CancelHandle;
 use crate::database_error::DatabaseError;
 use crate::error::WireError;
-use crate::flight::{self, PREPARED};
+use crate::flight;
 use crate::input::Input;
 use crate::row::{Column, Row, Value, parse_columns, parse_row};
 use crate::session::SessionSettings;
@@ -49,6 +49,7 @@ pub struct Connection {
     idle: bool,
     cancel: CancelHandle,
     backend_pid: i32,
+    privileged: bool,
     columns: Vec<Column>,
     values: Vec<Value>,
 }
@@ -73,9 +74,8 @@ impl Connection {
         flight::statement(&mut self.output, transaction, sql, params)?;
         self.send().await?;
         self.columns.clear();
-        if let Err(error) = self.expect_all(b"2C").await {
-            // Without its BEGIN a connection is of no use: a late cancel, or its prepared
-            // statements are gone.
+        if let Err(error) = self.expect_command("BEGIN").await {
+            // Without its BEGIN a connection is of no use: a late cancel, most likely.
             self.idle = false;
             return Err(error);
         }
@@ -108,6 +108,23 @@ impl Connection {
         self.backend_pid
     }
 
+    /// May its login, or the role it runs as, do more than SQL: is one of them superuser, has it
+    /// replication, may it read or write the server's files or run programs there?
+    #[must_use]
+    pub fn is_privileged(&self) -> bool {
+        self.privileged
+    }
+
+    /// For a connection that was given up: reads and drops what still comes, until the server is
+    /// done with the statement or has gone. It stays unusable. Safe to drop.
+    pub async fn run_out(&mut self) {
+        while let Ok((tag, _)) = self.input.message(&mut self.stream).await {
+            if tag == b'Z' {
+                return;
+            }
+        }
+    }
+
     /// Is it inside TLS?
     #[must_use]
     pub fn is_tls(&self) -> bool {
@@ -133,19 +150,20 @@ impl Connection {
             idle: true,
             cancel,
             backend_pid: 0,
+            privileged: true,
             columns: Vec::new(),
             values: Vec::new(),
         };
         connection.begin_flight();
         flight::prepare(&mut connection.output, session.late_settings())?;
         connection.send().await?;
-        connection.expect_all(&[b'1'; PREPARED.len()]).await?;
-        connection.expect_all(b"12").await?;
-        let facts = connection.facts().await?;
-        connection.backend_pid = facts.pid;
         for _ in session.late_settings() {
             connection.expect_all(b"12DC").await?;
         }
+        connection.expect_all(b"12").await?;
+        let facts = connection.facts().await?;
+        connection.backend_pid = facts.pid;
+        connection.privileged = facts.privileged;
         connection.expect_idle().await?;
         Ok((connection, facts))
     }
@@ -154,12 +172,14 @@ impl Connection {
         const ODD: WireError = WireError::Protocol("an odd answer to the first question");
         let body = self.expect(b'D').await?;
         let body = self.input.body(body);
-        parse_row(body, 3, &mut self.values)?;
+        parse_row(body, 4, &mut self.values)?;
         let row = Row::new(body, &self.values);
         let facts = Facts {
             pid: row.get(0).and_then(|pid| pid.parse().ok()).ok_or(ODD)?,
             read_only: row.get(1) == Some("on"),
             standby: row.get(2) == Some("t"),
+            // What cannot be told counts as too much.
+            privileged: row.get(3) != Some("f"),
         };
         self.expect(b'C').await?;
         Ok(facts)
@@ -206,6 +226,17 @@ impl Connection {
         }
     }
 
+    /// The three answers to a command without rows, which must be the command that was sent.
+    async fn expect_command(&mut self, command: &str) -> Result<(), WireError> {
+        self.expect_all(b"12").await?;
+        let body = self.expect(b'C').await?;
+        let said = self.input.body(body).strip_suffix(b"\0");
+        if said == Some(command.as_bytes()) {
+            return Ok(());
+        }
+        Err(WireError::Protocol("another command than was sent"))
+    }
+
     async fn expect_idle(&mut self) -> Result<(), WireError> {
         let body = self.expect(b'Z').await?;
         self.idle = self.input.body(body) == b"I";
@@ -243,7 +274,7 @@ impl Connection {
         self.begin_flight();
         flight::rollback(&mut self.output)?;
         self.send().await?;
-        for wanted in b"2C" {
+        for wanted in b"12C" {
             if self.message().await?.0 != *wanted {
                 return Err(ODD);
             }
@@ -268,6 +299,7 @@ pub(crate) struct Facts {
     pid: i32,
     pub(crate) read_only: bool,
     pub(crate) standby: bool,
+    privileged: bool,
 }
 
 /// A statement on its way. Dropped before its end, it leaves the connection unusable.
@@ -359,13 +391,20 @@ impl Running<'_> {
     async fn end(&mut self, completed: Completed) -> Result<(), WireError> {
         // Until it is done: an error on the way, or a dropped future, must not pass for an end.
         self.progress = Progress::Failed;
-        self.connection.expect(b'2').await?;
+        self.connection.expect_all(b"12").await?;
         let body = self.connection.expect(b'C').await?;
-        let kept = self.connection.input.body(body) != b"ROLLBACK\0";
+        let said = Completed::parse(self.connection.input.body(body)).tag;
         self.connection.expect_idle().await?;
-        // PostgreSQL answers the COMMIT of a failed transaction so.
-        if self.transaction == Transaction::ReadWrite && !kept {
-            return Err(WireError::Protocol("the transaction was rolled back"));
+        match (self.transaction, said.as_str()) {
+            (Transaction::ReadOnly, "ROLLBACK") | (Transaction::ReadWrite, "COMMIT") => {}
+            // PostgreSQL answers the COMMIT of a failed transaction so.
+            (Transaction::ReadWrite, "ROLLBACK") => {
+                return Err(WireError::Protocol("the transaction was rolled back"));
+            }
+            _ => {
+                self.connection.idle = false;
+                return Err(WireError::Protocol("another command than was sent"));
+            }
         }
         self.progress = Progress::Completed(completed);
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use mcp_connect::Target;
@@ -20,6 +20,9 @@ pub struct DatabaseSettings {
     pub db_role: Option<DbRole>,
     /// Whether credentials that are not read-only may write.
     pub allow_writes: bool,
+    /// Whether a login is used that may do more than SQL (superuser, replication, the server's
+    /// files and programs).
+    pub allow_superuser: bool,
     /// PostgreSQL's `statement_timeout`.
     pub statement_timeout: Duration,
     /// PostgreSQL's `lock_timeout`.
@@ -42,17 +45,35 @@ pub struct Database {
     /// A permit for each connection that exists. Fair: first come, first served.
     pub(crate) permits: Arc<Semaphore>,
     waiting: AtomicUsize,
+    told_privileged: AtomicBool,
 }
 
 impl Database {
     pub(crate) fn new(settings: DatabaseSettings) -> Self {
         let permits = Arc::new(Semaphore::new(settings.connections_total.get()));
-        Self { settings, permits, waiting: AtomicUsize::new(0) }
+        Self {
+            settings,
+            permits,
+            waiting: AtomicUsize::new(0),
+            told_privileged: AtomicBool::new(false),
+        }
     }
 
     /// Is somebody waiting for a connection that others lie on? Then nothing goes back to lie idle.
     pub(crate) fn is_contended(&self) -> bool {
         self.waiting.load(Ordering::Relaxed) > 0
+    }
+
+    /// Tells the operator, once, that this login is not used.
+    pub(crate) fn tell_privileged(&self) {
+        if !self.told_privileged.swap(true, Ordering::Relaxed) {
+            let name = &self.settings.name;
+            tracing::error!(
+                "Database {name} is not served: its login or role is superuser, has replication, \
+                 or reaches the server's files or programs. Give it a role that may only do what \
+                 an agent should, or say allow_superuser: true"
+            );
+        }
     }
 
     /// Counts one who waits, until the guard is dropped.

@@ -5,14 +5,20 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
+use deadpool::managed::Object;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use mcp_connect::CancelHandle;
+use mcp_connect::{Connection, SessionSettings, Transaction, WireError};
 use mcp_identity::Lease;
 use tokio::sync::mpsc;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{MissedTickBehavior, timeout};
 
+use crate::manager::{Manager, Pooled};
 use crate::pools::Shared;
 
+/// How long a cancelled statement may take to end, and a terminated backend to go.
+const GRACE: Duration = Duration::from_millis(500);
+/// How long ending a backend may take, the connection for it included.
+const TERMINATE: Duration = Duration::from_secs(10);
 /// How often unused connections are looked for.
 const SWEEP: Duration = Duration::from_secs(15);
 
@@ -24,14 +30,14 @@ type Waiting<T> = FuturesUnordered<Pin<Box<dyn Future<Output = T> + Send>>>;
 pub struct PoolKeeper {
     shared: Arc<Shared>,
     leases: mpsc::UnboundedReceiver<Lease>,
-    wrecks: mpsc::Receiver<CancelHandle>,
+    wrecks: mpsc::Receiver<Object<Manager>>,
 }
 
 impl PoolKeeper {
     pub(crate) fn new(
         shared: Arc<Shared>,
         leases: mpsc::UnboundedReceiver<Lease>,
-        wrecks: mpsc::Receiver<CancelHandle>,
+        wrecks: mpsc::Receiver<Object<Manager>>,
     ) -> Self {
         Self { shared, leases, wrecks }
     }
@@ -40,7 +46,7 @@ impl PoolKeeper {
     pub async fn run(mut self, shutdown: impl Future<Output = ()>) {
         let mut shutdown = pin!(shutdown);
         let mut held: Waiting<()> = FuturesUnordered::new();
-        let mut cancelling: Waiting<()> = FuturesUnordered::new();
+        let mut ending: Waiting<()> = FuturesUnordered::new();
         let mut sweep = tokio::time::interval(SWEEP);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -50,23 +56,45 @@ impl PoolKeeper {
                     lease.ended().await;
                 })),
                 Some(()) = held.next(), if !held.is_empty() => self.shared.close_ended(),
-                Some(handle) = self.wrecks.recv() => cancelling.push(Box::pin(cancel(handle))),
-                Some(()) = cancelling.next(), if !cancelling.is_empty() => {}
+                Some(wreck) = self.wrecks.recv() => ending.push(Box::pin(end(wreck))),
+                Some(()) = ending.next(), if !ending.is_empty() => {}
                 _ = sweep.tick() => self.shared.sweep(),
             }
         }
         self.shared.close_all();
         self.wrecks.close();
-        while let Some(handle) = self.wrecks.recv().await {
-            cancelling.push(Box::pin(cancel(handle)));
+        while let Some(wreck) = self.wrecks.recv().await {
+            ending.push(Box::pin(end(wreck)));
         }
-        while cancelling.next().await.is_some() {}
+        while ending.next().await.is_some() {}
     }
 }
 
-async fn cancel(handle: CancelHandle) {
-    if let Err(fault) = handle.cancel().await {
-        // `statement_timeout` ends the statement all the same.
+/// Ends what still runs on a connection that was given up: a cancel request, and, for a statement
+/// that does not heed it, the end of its backend. The connection holds its place until then.
+async fn end(mut wreck: Object<Manager>) {
+    if let Err(fault) = wreck.connection.cancel_handle().cancel().await {
         tracing::warn!(error = %fault, "Could not cancel a statement whose caller went away");
     }
+    if timeout(GRACE, wreck.connection.run_out()).await.is_err() {
+        match timeout(TERMINATE, terminate(&wreck)).await {
+            Ok(Ok(())) => drop(timeout(GRACE, wreck.connection.run_out()).await),
+            Ok(Err(fault)) => tracing::warn!(error = %fault, "Could not end a backend"),
+            Err(_) => tracing::warn!("Could not end a backend in time"),
+        }
+    }
+    drop(Object::take(wreck));
+}
+
+/// Ends the backend of a connection from another one of the same login: the only thing that ends
+/// a block which catches `query_canceled`.
+async fn terminate(wreck: &Pooled) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    const TERMINATE_BACKEND: &str = "SELECT pg_catalog.pg_terminate_backend($1::integer)";
+    let session =
+        SessionSettings { application_name: "mcp-server".into(), ..SessionSettings::default() };
+    let mut connection = Connection::connect(&wreck.database.settings.target, &session).await?;
+    let pid = wreck.connection.backend_pid().to_string();
+    let parameters = [Some(pid.as_str())];
+    let ended = connection.start(Transaction::ReadOnly, TERMINATE_BACKEND, &parameters).await?;
+    ended.finish().await.map(drop).map_err(WireError::into)
 }

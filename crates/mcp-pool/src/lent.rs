@@ -3,20 +3,20 @@
 use std::ops::{Deref, DerefMut};
 
 use deadpool::managed::Object;
-use mcp_connect::{CancelHandle, Connection};
+use mcp_connect::Connection;
 use tokio::sync::mpsc;
 
-use crate::manager::{Manager, Pooled};
+use crate::manager::Manager;
 
 /// A connection of one principal, lent for one statement. Goes back when it is dropped idle and
 /// whole; in any other state it is closed, and what still runs on it is cancelled.
 pub struct Lent {
     pooled: Option<Object<Manager>>,
-    wrecks: mpsc::Sender<CancelHandle>,
+    wrecks: mpsc::Sender<Object<Manager>>,
 }
 
 impl Lent {
-    pub(crate) fn new(pooled: Object<Manager>, wrecks: mpsc::Sender<CancelHandle>) -> Self {
+    pub(crate) fn new(pooled: Object<Manager>, wrecks: mpsc::Sender<Object<Manager>>) -> Self {
         Self { pooled: Some(pooled), wrecks }
     }
 }
@@ -44,10 +44,13 @@ impl Drop for Lent {
     fn drop(&mut self) {
         let Some(pooled) = self.pooled.take() else { return };
         if !pooled.connection.is_usable() {
-            // The statement may still run: closing the socket alone would not stop it. If the
-            // keeper is gone or overwhelmed, `statement_timeout` ends it.
-            let Pooled { connection, .. } = Object::take(pooled);
-            let _ = self.wrecks.try_send(connection.cancel_handle());
+            // The statement may still run, and closing the socket alone would not stop it. The
+            // keeper ends it; until then it holds its place among the principal's connections, or
+            // a caller who keeps going away would have as many as he likes. If the keeper is gone
+            // or overwhelmed, `statement_timeout` ends it.
+            if let Err(refused) = self.wrecks.try_send(pooled) {
+                drop(Object::take(refused.into_inner()));
+            }
         } else if Object::pool(&pooled).is_some_and(|pool| pool.manager().database.is_contended()) {
             drop(Object::take(pooled));
         }

@@ -21,6 +21,7 @@ pub(crate) struct Manager {
 /// A connection, and its place among the connections of its database.
 pub(crate) struct Pooled {
     pub(crate) connection: Connection,
+    pub(crate) database: Arc<Database>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -38,17 +39,33 @@ impl Manager {
     }
 }
 
+/// Why there is no new connection.
+pub(crate) enum MakeError {
+    /// PostgreSQL could not be reached or refused the login.
+    Connect(ConnectError),
+    /// The login may do too much.
+    Privileged,
+    /// The server stops.
+    Closed,
+}
+
 impl managed::Manager for Manager {
     type Type = Pooled;
-    type Error = ConnectError;
+    type Error = MakeError;
 
-    async fn create(&self) -> Result<Pooled, ConnectError> {
-        let place = self.place().await.ok_or_else(ConnectError::closed)?;
-        let connection = Connection::connect(&self.database.settings.target, &self.session).await?;
-        Ok(Pooled { connection, _place: place })
+    async fn create(&self) -> Result<Pooled, MakeError> {
+        let place = self.place().await.ok_or(MakeError::Closed)?;
+        let settings = &self.database.settings;
+        let connecting = Connection::connect(&settings.target, &self.session);
+        let connection = connecting.await.map_err(MakeError::Connect)?;
+        if connection.is_privileged() && !settings.allow_superuser {
+            self.database.tell_privileged();
+            return Err(MakeError::Privileged);
+        }
+        Ok(Pooled { connection, database: Arc::clone(&self.database), _place: place })
     }
 
-    async fn recycle(&self, pooled: &mut Pooled, _: &Metrics) -> RecycleResult<ConnectError> {
+    async fn recycle(&self, pooled: &mut Pooled, _: &Metrics) -> RecycleResult<MakeError> {
         if pooled.connection.is_usable() {
             Ok(())
         } else {

@@ -4,15 +4,16 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use deadpool::managed::Object;
 use deadpool::managed::{PoolConfig, PoolError, QueueMode, TimeoutType, Timeouts};
-use mcp_connect::{CancelHandle, ConnectError};
+use mcp_connect::ConnectError;
 use mcp_identity::{DatabaseName, Lease, Principal, PrincipalId};
 use tokio::sync::mpsc;
 
 use crate::database::{Database, DatabaseSettings};
 use crate::keeper::PoolKeeper;
 use crate::lent::Lent;
-use crate::manager::{Manager, Pool};
+use crate::manager::{MakeError, Manager, Pool};
 use crate::session::session;
 
 /// How many ended principals and wrecked connections may wait for the keeper.
@@ -28,7 +29,7 @@ pub(crate) struct Shared {
     /// Never locked across an await: a pool is made empty, and connects outside.
     pools: Mutex<HashMap<Key, Entry>>,
     leases: mpsc::UnboundedSender<Lease>,
-    wrecks: mpsc::Sender<CancelHandle>,
+    wrecks: mpsc::Sender<Object<Manager>>,
 }
 
 /// A principal, and the place of a database in the configuration.
@@ -53,6 +54,10 @@ pub enum AcquireError {
     /// Every connection that this principal may have is in use, and stayed so.
     #[error("no connection became free within {0:?}")]
     Busy(Duration),
+    /// The login, or the role that it runs as, may do more than SQL, and the operator did not say
+    /// that this is meant.
+    #[error("the login is a superuser, or as good as one")]
+    Privileged,
     /// PostgreSQL could not be reached or refused the login.
     #[error(transparent)]
     Connect(#[from] ConnectError),
@@ -103,7 +108,9 @@ impl Pools {
         let waited = self.0.databases[place].settings.acquire_timeout;
         match pool.get().await {
             Ok(pooled) => Ok(Lent::new(pooled, self.0.wrecks.clone())),
-            Err(PoolError::Backend(fault)) => Err(fault.into()),
+            Err(PoolError::Backend(MakeError::Connect(fault))) => Err(fault.into()),
+            Err(PoolError::Backend(MakeError::Privileged)) => Err(AcquireError::Privileged),
+            Err(PoolError::Backend(MakeError::Closed)) => Err(AcquireError::Ended),
             Err(PoolError::Timeout(
                 TimeoutType::Wait | TimeoutType::Create | TimeoutType::Recycle,
             )) => Err(AcquireError::Busy(waited)),

@@ -30,12 +30,22 @@ fn principal(id: &str) -> (Principal, LeaseEnd) {
 /// Pools over one database with this many connections for each principal and in total, kept by a
 /// task of the test's runtime.
 fn pools(postgres: &Postgres, each: usize, total: usize) -> (Pools, DatabaseName) {
+    pools_of(postgres, each, total, true)
+}
+
+fn pools_of(
+    postgres: &Postgres,
+    each: usize,
+    total: usize,
+    allow_superuser: bool,
+) -> (Pools, DatabaseName) {
     let name = DatabaseName::parse("main").unwrap();
     let settings = DatabaseSettings {
         name: name.clone(),
         target: Target::parse(&postgres.dsn("postgres")).unwrap(),
         db_role: None,
         allow_writes: false,
+        allow_superuser,
         statement_timeout: Duration::from_secs(10),
         lock_timeout: Duration::from_secs(1),
         connections_per_principal: NonZeroUsize::new(each).unwrap(),
@@ -165,4 +175,40 @@ async fn a_statement_whose_caller_went_away_is_cancelled() {
         "query LIKE '%pg_sleep(60)%' AND state = 'active' AND pid <> pg_backend_pid()",
         0,
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_that_catches_its_cancel_is_ended_and_holds_its_place_until_then() {
+    let postgres = Postgres::for_tests().unwrap();
+    let stubborn = "CREATE FUNCTION stubborn() RETURNS int LANGUAGE plpgsql AS $$ BEGIN
+        FOR n IN 1..1000 LOOP
+            BEGIN PERFORM pg_sleep(1); EXCEPTION WHEN query_canceled THEN NULL; END;
+        END LOOP;
+        RETURN 1; END $$";
+    postgres.execute("postgres", stubborn).unwrap();
+    let (pools, main) = pools(&postgres, 1, 50);
+    let (alice, _end) = principal("alice");
+    let mut lent = pools.acquire(&alice, &main).await.unwrap();
+    let first = lent.backend_pid();
+    let running = lent.start(Transaction::ReadOnly, "SELECT stubborn()", &[]);
+    assert!(tokio::time::timeout(Duration::from_millis(200), running).await.is_err());
+    drop(lent);
+    // There is one place, and the statement holds it until its backend is gone.
+    let next = loop {
+        match pools.acquire(&alice, &main).await {
+            Ok(lent) => break lent,
+            Err(refused) => assert!(matches!(refused, AcquireError::Busy(_)), "{refused}"),
+        }
+    };
+    assert_ne!(next.backend_pid(), first);
+    wait_for_backends(&postgres, &format!("pid = {first}"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_superuser_is_not_used_unless_the_operator_says_so() {
+    let postgres = Postgres::for_tests().unwrap();
+    let (pools, main) = pools_of(&postgres, 1, 1, false);
+    let (alice, _end) = principal("alice");
+    let refused = pools.acquire(&alice, &main).await.err();
+    assert!(matches!(refused, Some(AcquireError::Privileged)), "{refused:?}");
 }

@@ -44,9 +44,18 @@ impl QueryFault {
                 "Error: every connection of this credential is busy and stayed so for {waited:?}; \
                  try again later"
             ),
+            Self::Unavailable(AcquireError::Privileged) => {
+                "Error: this database is not served: its login may do more than an agent should; \
+                 its operator can mend that"
+                    .into()
+            }
             Self::Unavailable(AcquireError::NoSuchDatabase | AcquireError::Connect(_)) => {
                 "Error: the database cannot be reached at the moment; try again later".into()
             }
+            Self::Broken(WireError::TooLarge { limit, .. }) => format!(
+                "Error: a single row is larger than {limit} bytes; select fewer columns or shorten \
+                 them"
+            ),
             Self::Broken(_) => {
                 "Error: the connection to the database broke while the query ran; try again".into()
             }

@@ -45,13 +45,13 @@ fn authenticated() -> Vec<u8> {
 
 /// The answer to the first flight.
 fn prepared() -> Vec<u8> {
-    let parsed = message(b'1', b"").repeat(4);
-    [parsed, accepted(), row(&[b"1", b"off", b"f"]), command("SELECT 1"), ready(b'I')].concat()
+    let facts = row(&[b"1", b"off", b"f", b"f"]);
+    [accepted(), facts, command("SELECT 1"), ready(b'I')].concat()
 }
 
 /// Up to the first message that is about the statement.
 fn begun() -> Vec<u8> {
-    [message(b'2', b""), command("BEGIN")].concat()
+    [accepted(), command("BEGIN")].concat()
 }
 
 /// A connection to a server that answers each flight with the next of these.
@@ -98,7 +98,7 @@ async fn a_server_that_is_in_a_transaction_after_the_handshake_is_dropped() {
 
 #[tokio::test]
 async fn a_transaction_that_is_open_at_the_end_makes_the_connection_unusable() {
-    let done = [accepted(), message(b'n', b""), command("SET"), message(b'2', b"")].concat();
+    let done = [accepted(), message(b'n', b""), command("SET"), accepted()].concat();
     let (error, connection) =
         answered(&[[begun(), done, command("ROLLBACK"), ready(b'T')].concat()]).await;
     assert!(matches!(error, WireError::Protocol(_)), "{error}");
@@ -118,6 +118,19 @@ async fn a_failed_begin_makes_the_connection_unusable() {
     let (error, connection) = answered(&[[error("57014"), ready(b'I')].concat()]).await;
     assert_eq!(sqlstate(&error), "57014");
     assert!(!connection.is_usable());
+}
+
+#[tokio::test]
+async fn another_command_than_begin_or_rollback_makes_the_connection_unusable() {
+    let column = b"\0\x01n\0\0\0\0\0\0\0\0\0\0\x17\0\x04\xff\xff\xff\xff\0\0";
+    let statement = [accepted(), message(b'T', column), command("SELECT 0"), accepted()].concat();
+    let no_begin = [accepted(), command("SELECT 0")].concat();
+    let no_rollback = [begun(), statement, command("SELECT 0"), ready(b'I')].concat();
+    for answer in [no_begin, no_rollback] {
+        let (error, connection) = answered(&[answer]).await;
+        assert!(matches!(error, WireError::Protocol(_)), "{error}");
+        assert!(!connection.is_usable());
+    }
 }
 
 #[tokio::test]

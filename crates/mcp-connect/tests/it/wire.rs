@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use mcp_connect::{Completed, Connection, SessionSettings, Transaction, WireError, type_name};
+use mcp_connect::{
+    Completed, Connection, SessionSettings, Target, Transaction, WireError, type_name,
+};
 use mcp_testdb::Postgres;
 
 use crate::support::{
@@ -20,14 +22,14 @@ async fn a_statement_is_one_write_with_one_sync() {
         Connection::connect(&proxy.target(), &SessionSettings::default()).await.unwrap();
     let said = proxy.take();
     assert_eq!(said.len(), 2, "a startup packet and one flight of preparation");
-    assert_eq!(tags(&said[1]), "PPPPPBES");
+    assert_eq!(tags(&said[1]), "PBES");
 
     for transaction in [READ, WRITE] {
         let sql = "SELECT $1::int + n FROM generate_series(1, 500) AS n";
         assert_eq!(run(&mut connection, transaction, sql, &[Some("1")]).await.unwrap().len(), 500);
         let said = proxy.take();
         assert_eq!(said.len(), 1, "one round trip");
-        assert_eq!(tags(&said[0]), "BEPBDEBES");
+        assert_eq!(tags(&said[0]), "PBEPBDEPBES");
     }
 }
 
@@ -40,7 +42,7 @@ async fn an_error_costs_one_more_flight_with_a_rollback() {
     proxy.take();
     rows(&mut connection, "SELECT 1/0").await.unwrap_err();
     let flights: Vec<_> = proxy.take().iter().map(|flight| tags(flight)).collect();
-    assert_eq!(flights, ["BEPBDEBES", "BES"]);
+    assert_eq!(flights, ["PBEPBDEPBES", "PBES"]);
 }
 
 #[tokio::test]
@@ -284,16 +286,38 @@ async fn copy_is_refused_and_ends_the_connection() {
 }
 
 #[tokio::test]
-async fn a_connection_without_its_prepared_statements_is_unusable() {
-    let (_server, mut connection) = connected().await;
-    let error = run(&mut connection, WRITE, "DEALLOCATE ALL", &[]).await.unwrap_err();
-    assert_eq!(sqlstate(&error), "26000");
-    assert!(!connection.is_usable());
+async fn a_function_that_runs_sql_cannot_replace_what_stands_around_a_statement() {
+    let (server, mut connection) = connected().await;
+    let fixture = "CREATE TABLE victim (a int);
+        CREATE FUNCTION run(text) RETURNS text LANGUAGE plpgsql AS
+        $$ BEGIN EXECUTE $1; RETURN 'done'; EXCEPTION WHEN OTHERS THEN RETURN SQLERRM; END $$";
+    server.execute("postgres", fixture).unwrap();
+    let names = "SELECT count(*) FROM pg_prepared_statements";
+    assert_eq!(value(&mut connection, names).await, "0", "there is nothing to replace");
+    for attempt in [
+        "SELECT run('DEALLOCATE ALL')",
+        "SELECT run('PREPARE \"\" AS SELECT 1')",
+        "SELECT run('PREPARE mcp_begin_read AS SELECT 1 WHERE false')",
+        "SELECT run('SET transaction_read_only = off')",
+        "SELECT run('INSERT INTO victim VALUES (1)')",
+    ] {
+        let _ = rows(&mut connection, attempt).await;
+    }
+    assert_eq!(value(&mut connection, "SHOW transaction_read_only").await, "on");
+    assert_eq!(server.execute("postgres", "SELECT count(*) FROM victim").unwrap(), "0\n");
+}
 
-    let (_server, mut connection) = connected().await;
-    rows(&mut connection, "DEALLOCATE mcp_begin_read").await.unwrap();
-    assert_eq!(sqlstate(&rows(&mut connection, "SELECT 1").await.unwrap_err()), "26000");
-    assert!(!connection.is_usable());
+#[tokio::test]
+async fn a_login_that_may_do_more_than_sql_is_known_as_such() {
+    let (server, connection) = connected().await;
+    assert!(connection.is_privileged(), "the superuser");
+    server.execute("postgres", "CREATE ROLE plain LOGIN; CREATE ROLE reads LOGIN").unwrap();
+    server.execute("postgres", "GRANT pg_read_server_files TO reads").unwrap();
+    for (user, privileged) in [("plain", false), ("reads", true)] {
+        let target = Target::parse(&server.dsn_as(user, "postgres")).unwrap();
+        let connection = Connection::connect(&target, &SessionSettings::default()).await.unwrap();
+        assert_eq!(connection.is_privileged(), privileged, "{user}");
+    }
 }
 
 #[tokio::test]
