@@ -99,6 +99,12 @@ fn an_error_of_postgresql_reaches_the_agent_with_code_position_and_hint() {
     let (text, _) = installation.query(to, "SELECT * FROM secrets");
     assert!(text.starts_with("Error 42501: permission denied for table secrets"), "{text}");
     assert!(!text.contains("host") && !text.contains("agent@"), "{text}");
+    let (text, _) = installation.query(to, "SELECT 1 +");
+    assert!(text.starts_with("Error 42601: syntax error at the end of the query"), "{text}");
+    let (text, _) = installation.query(to, "SELECT $1");
+    assert!(text.contains("write the value"), "{text}");
+    let (text, _) = installation.query(to, "SELECT repeat('x', 100000000)");
+    assert!(text.contains("a single row is larger"), "{text}");
     let (text, failed) = installation.query(to, "SELECT 2 AS b");
     assert!(!failed, "{text}");
 }

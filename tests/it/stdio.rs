@@ -68,3 +68,12 @@ fn a_ping_is_answered_while_a_query_runs() {
     );
     assert_eq!((answers[0]["id"].as_u64(), answers[1]["id"].as_u64()), (Some(2), Some(1)));
 }
+
+#[test]
+fn a_line_that_is_too_long_costs_its_own_answer_and_nothing_else() {
+    let installation = Installation::new("");
+    let long = format!("{{\"a\":\"{}\"}}", "x".repeat(2 * 1024 * 1024));
+    let answers = converse(&installation, &[long, request(1, "ping", &json!({}))], 2);
+    assert_eq!(answers[0]["error"]["code"], -32700);
+    assert_eq!(answers[1], json!({ "jsonrpc": "2.0", "id": 1, "result": {} }));
+}

@@ -33,7 +33,7 @@ fn start(installation: &Installation) -> ServerProcess {
     let arguments = [
         "--config",
         &config.to_string_lossy(),
-        "-tls",
+        // A certificate implies TLS: nobody who names one wants to serve in the clear.
         "-cert",
         &certificate.to_string_lossy(),
         "-key",

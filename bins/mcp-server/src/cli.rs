@@ -50,7 +50,7 @@ pub(crate) struct ServeArgs {
     /// Where to listen [default: 127.0.0.1:8080]
     #[arg(long, value_name = "HOST:PORT", global = true)]
     pub(crate) addr: Option<String>,
-    /// Serve HTTPS; needs --cert and --key
+    /// Serve HTTPS; needs --cert and --key, and is implied by them
     #[arg(long, global = true)]
     pub(crate) tls: bool,
     /// Certificate, PEM
@@ -119,7 +119,8 @@ impl ServeArgs {
         [
             ("http.enabled", on(self.http, "true").or_else(|| on(self.stdio, "false"))),
             ("http.address", self.addr.clone()),
-            ("http.tls.enabled", on(self.tls, "true")),
+            // A certificate that is named and not used would serve in the clear without a word.
+            ("http.tls.enabled", on(self.tls || self.cert.is_some() || self.key.is_some(), "true")),
             ("http.tls.cert_file", self.cert.clone()),
             ("http.tls.key_file", self.key.clone()),
             ("http.tls.chain_file", self.chain.clone()),

@@ -110,12 +110,14 @@ impl Pools {
             Ok(pooled) => Ok(Lent::new(pooled, self.0.wrecks.clone())),
             Err(PoolError::Backend(MakeError::Connect(fault))) => Err(fault.into()),
             Err(PoolError::Backend(MakeError::Privileged)) => Err(AcquireError::Privileged),
-            Err(PoolError::Backend(MakeError::Closed)) => Err(AcquireError::Ended),
             Err(PoolError::Timeout(
                 TimeoutType::Wait | TimeoutType::Create | TimeoutType::Recycle,
             )) => Err(AcquireError::Busy(waited)),
             Err(
-                PoolError::Closed | PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_),
+                PoolError::Backend(MakeError::Closed)
+                | PoolError::Closed
+                | PoolError::NoRuntimeSpecified
+                | PoolError::PostCreateHook(_),
             ) => Err(AcquireError::Ended),
         }
     }

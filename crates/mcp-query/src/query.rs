@@ -165,6 +165,13 @@ fn explain_fault(
             QueryFault::Refused(mcp_sql::Refusal::Sentence)
         }
         QueryFault::Database(mut error) => {
+            if error.sqlstate == SYNTAX_ERROR && error.position.is_some_and(|at| page.is_behind(at))
+            {
+                error.message = "syntax error at the end of the query".into();
+            }
+            if error.sqlstate == PROTOCOL_VIOLATION {
+                error.message = "parameters such as $1 are not supported; write the value".into();
+            }
             let position = error.position.and_then(|place| page.position_in(text, place));
             error.position = position.and_then(|place| u32::try_from(place).ok());
             QueryFault::Database(error)
@@ -173,5 +180,9 @@ fn explain_fault(
     }
 }
 
+/// SQLSTATE of a syntax error.
+const SYNTAX_ERROR: &str = "42601";
+/// SQLSTATE of a Bind without the parameters that the statement names.
+const PROTOCOL_VIOLATION: &str = "08P01";
 /// SQLSTATE of `unrecognized configuration parameter`.
 const UNDEFINED_OBJECT: &str = "42704";

@@ -5,7 +5,7 @@
 //! helps. A column of the same name is refused with them: rename it in a view.
 
 /// Families that share a beginning.
-const PREFIXES: [&str; 20] = [
+const PREFIXES: [&str; 26] = [
     "pg_sleep",
     "pg_read_",
     "pg_ls_",
@@ -14,25 +14,29 @@ const PREFIXES: [&str; 20] = [
     "pg_try_advisory_",
     "pg_logical_",
     "pg_replication_",
-    "pg_create_",
-    "pg_drop_replication_",
-    "pg_copy_",
     "pg_stat_reset",
+    "pg_stat_get_activity",
+    "pg_stat_get_backend",
+    "pg_stat_statements",
     "pg_backup_",
     "pg_wal_replay_",
     "pg_sync_replication_",
-    "pg_log_",
+    "pg_log_backend_",
     "dblink",
     "crosstab",
     "query_to_xml",
-    "pg_restore_",
+    "table_to_xml",
+    "cursor_to_xml",
+    "schema_to_xml",
+    "database_to_xml",
+    "brin_summarize_",
+    "brin_desummarize_",
+    "binary_upgrade_",
 ];
 
-/// Families that share an end or a middle.
-const PARTS: [&str; 1] = ["_to_xml"];
-
-const NAMES: [&str; 43] = [
+const NAMES: [&str; 52] = [
     // other sessions and the server itself
+    "pg_stat_activity",
     "pg_terminate_backend",
     "pg_cancel_backend",
     "pg_reload_conf",
@@ -47,13 +51,22 @@ const NAMES: [&str; 43] = [
     "pg_notification_queue_usage",
     "pg_notify",
     "set_config",
+    "pg_nextoid",
+    "gin_clean_pending_list",
+    "pg_create_restore_point",
+    "pg_create_physical_replication_slot",
+    "pg_create_logical_replication_slot",
+    "pg_copy_physical_replication_slot",
+    "pg_copy_logical_replication_slot",
+    "pg_drop_replication_slot",
+    "pg_restore_relation_stats",
+    "pg_restore_attribute_stats",
     // files and large objects
     "pg_stat_file",
     "pg_current_logfile",
     "pg_hba_file_rules",
     "pg_ident_file_mappings",
     "pg_show_all_file_settings",
-    "pg_file_settings",
     "lo_import",
     "lo_export",
     "lo_create",
@@ -77,12 +90,9 @@ const NAMES: [&str; 43] = [
     "ts_rewrite",
     "connectby",
     "xpath_table",
-    "cursor_to_xmlschema",
 ];
 
 /// Is this identifier (folded, decoded) never allowed?
 pub(crate) fn is_denied(name: &str) -> bool {
-    PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-        || PARTS.iter().any(|part| name.contains(part))
-        || NAMES.contains(&name)
+    PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || NAMES.contains(&name)
 }

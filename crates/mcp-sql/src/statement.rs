@@ -69,6 +69,8 @@ pub struct Page {
     pub sql: String,
     /// Where the caller's text begins in `sql`, in characters; `None`: none of it is in there.
     pub prefix_chars: Option<usize>,
+    /// Where the caller's text ends in `sql`, in characters.
+    pub body_end_chars: Option<usize>,
     /// Characters of the caller's text in front of what was sent of it (comments, EXPLAIN).
     pub skipped_chars: usize,
 }
@@ -81,6 +83,14 @@ impl Page {
         let sent = usize::try_from(position).ok()?.checked_sub(self.prefix_chars?)?;
         let place = sent + self.skipped_chars;
         Some(place.clamp(1, text.chars().count().max(1)))
+    }
+
+    /// Does a position that PostgreSQL gave lie behind the caller's text? Then what it complains
+    /// about is the wrapper's, and what it means is that the text ended too early.
+    #[must_use]
+    pub fn is_behind(&self, position: u32) -> bool {
+        let position = usize::try_from(position).unwrap_or(usize::MAX);
+        self.body_end_chars.is_some_and(|end| position > end)
     }
 }
 
@@ -117,27 +127,29 @@ impl<'t> Statement<'t> {
             Kind::Query { body, start } => Page {
                 sql: format!("{OPEN}{body}\n) AS q LIMIT {limit} OFFSET {offset}"),
                 prefix_chars: Some(OPEN.len()),
+                body_end_chars: Some(OPEN.len() + body.chars().count()),
                 skipped_chars: *start,
             },
             Kind::Explain { options, body, start } => {
                 let lead = format!("EXPLAIN ({options}) {OPEN}");
                 Page {
                     sql: format!("{lead}{body}\n) AS q"),
-                    prefix_chars: Some(lead.chars().count()),
+                    prefix_chars: Some(lead.len()),
+                    body_end_chars: Some(lead.len() + body.chars().count()),
                     skipped_chars: *start,
                 }
             }
             Kind::Show { name } => {
                 let (setting, column) = (quote_literal(name), crate::quote_identifier(name));
                 let sql = format!("SELECT current_setting({setting}) AS {column}");
-                Page { sql, prefix_chars: None, skipped_chars: 0 }
+                Page { sql, prefix_chars: None, body_end_chars: None, skipped_chars: 0 }
             }
             Kind::ShowAll => {
                 let sql = format!(
                     "SELECT name, setting, short_desc AS description FROM pg_catalog.pg_settings \
                      ORDER BY name LIMIT {limit} OFFSET {offset}"
                 );
-                Page { sql, prefix_chars: None, skipped_chars: 0 }
+                Page { sql, prefix_chars: None, body_end_chars: None, skipped_chars: 0 }
             }
         }
     }
@@ -373,7 +385,14 @@ mod tests {
         ] {
             assert!(matches!(refusal(text), Refusal::Denied(_)), "{text}");
         }
-        assert!(Statement::read("SELECT 'pg_sleep(10)'").is_ok());
+        for text in [
+            "SELECT brin_summarize_new_values('i')",
+            "SELECT gin_clean_pending_list('i')",
+            "SELECT query FROM pg_stat_activity",
+        ] {
+            assert!(matches!(refusal(text), Refusal::Denied(_)), "{text}");
+        }
+        assert!(Statement::read("SELECT 'pg_sleep(10)', pg_create_date, x_to_xml FROM t").is_ok());
     }
 
     #[test]

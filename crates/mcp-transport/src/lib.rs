@@ -15,4 +15,4 @@ mod stdio;
 
 pub use body::{BodyError, ResponseBody};
 pub use http::{HttpSettings, McpService};
-pub use stdio::{StdioError, serve_stdio};
+pub use stdio::serve_stdio;

@@ -68,6 +68,10 @@ impl QueryDatabase {
             let most = limits.max_rows;
             return Err(ToolFailure::Told(format!("Error: limit must be from 1 to {most}")));
         }
+        if i64::try_from(arguments.offset).is_err() {
+            let most = i64::MAX;
+            return Err(ToolFailure::Told(format!("Error: offset must be from 0 to {most}")));
+        }
         let mut page = PageWriter::new(arguments.format, limit, limits, text);
         // One row more than asked for tells whether there are more.
         let rows = (limit + 1, arguments.offset);
@@ -163,6 +167,9 @@ impl<'t> PageWriter<'t> {
         offset: u64,
     ) -> Result<ToolResult, ToolFailure> {
         let next = self.cut.map(|_| offset + self.rows);
+        if self.format == Format::Tsv {
+            self.text.write(&self.line).await?;
+        }
         self.text.write(&self.summary(database, next)).await?;
         if self.format == Format::Tsv {
             return Ok(ToolResult::default());
@@ -204,9 +211,10 @@ fn broken_json() -> ToolFailure {
 impl Rows for PageWriter<'_> {
     async fn columns(&mut self, columns: &[Column]) -> Result<(), Stop> {
         match self.format {
+            // Goes out with the first row, or at the end: an error has no header.
             Format::Tsv => {
                 push_header(&mut self.line, columns);
-                self.flush().await
+                Ok(())
             }
             Format::Json => {
                 let columns: Vec<_> = columns
