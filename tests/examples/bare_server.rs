@@ -2,7 +2,11 @@
 //! answers. hyper, deadpool-postgres and nothing else: a token looked up by digest, one JSON parse,
 //! `BEGIN READ ONLY`, the statement and `COMMIT` pipelined on tokio-postgres, the same bytes out.
 //!
-//! Usage: `bare_server TOKEN DSN LIST_FILE`; prints the address that it listens on.
+//! The statement is an agent's: a new text each time, so it is not prepared ahead. `ordinary` runs
+//! it as services do, by `Client::query`; `typed` by `Client::query_typed`, which saves a round trip
+//! and must not be used for SQL that one does not know (it can hang on an enum column).
+//!
+//! Usage: `bare_server TOKEN DSN LIST_FILE ordinary|typed`; prints the address that it listens on.
 
 use std::collections::HashSet;
 use std::convert::Infallible;
@@ -26,6 +30,7 @@ struct Shared {
     tokens: HashSet<[u8; 32]>,
     pool: Pool,
     list: Vec<u8>,
+    typed: bool,
 }
 
 #[derive(Deserialize)]
@@ -50,13 +55,13 @@ struct Arguments<'a> {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [token, dsn, list] = arguments.as_slice() else { return Err("three arguments".into()) };
+    let [token, dsn, list, way] = arguments.as_slice() else { return Err("four arguments".into()) };
     let manager = ManagerConfig { recycling_method: RecyclingMethod::Fast };
     let manager = Manager::from_config(dsn.parse::<Config>()?, NoTls, manager);
     let pool = Pool::builder(manager).max_size(4).runtime(Runtime::Tokio1).build()?;
     let list = std::fs::read(list)?;
     let tokens = [Sha256::digest(token).into()].into();
-    let shared = Arc::new(Shared { tokens, pool, list });
+    let shared = Arc::new(Shared { tokens, pool, list, typed: way == "typed" });
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     writeln!(std::io::stdout(), "{}", listener.local_addr()?)?;
     loop {
@@ -91,7 +96,7 @@ async fn answer(
     let arguments = message.params.and_then(|params| params.arguments);
     let answer = match (message.method, arguments) {
         ("tools/list", _) => shared.list.clone(),
-        (_, Some(arguments)) => match query(&shared.pool, arguments.query, message.id).await {
+        (_, Some(arguments)) => match query(&shared, arguments.query, message.id).await {
             Ok(answer) => answer,
             Err(fault) => fault.to_string().into_bytes(),
         },
@@ -100,19 +105,24 @@ async fn answer(
     Ok(respond(StatusCode::OK, answer))
 }
 
-/// The statement between its transaction commands, all three in one flight. The statement is not
-/// prepared ahead: an agent's SQL is a new text each time, for both servers.
+/// The statement between its transaction commands, all three on their way at once.
 async fn query(
-    pool: &Pool,
+    shared: &Shared,
     sql: &str,
     id: &RawValue,
 ) -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>> {
-    let client = pool.get().await?;
+    let client = shared.pool.get().await?;
     let opening = client.prepare_cached("BEGIN READ ONLY").await?;
     let closing = client.prepare_cached("COMMIT").await?;
     let (begun, rows, committed) = tokio::join!(
         client.execute(&opening, &[]),
-        client.query_typed(sql, &[]),
+        async {
+            if shared.typed {
+                client.query_typed(sql, &[]).await
+            } else {
+                client.query(sql, &[]).await
+            }
+        },
         client.execute(&closing, &[])
     );
     begun?;

@@ -16,7 +16,7 @@ use serde_json::json;
 use support::{Installation, Request, binary};
 
 /// How long each measurement runs.
-const SECONDS: u32 = 4;
+const SECONDS: u32 = 3;
 const ROUNDS: usize = 3;
 const QUERY: &str = "SELECT id FROM bench WHERE id = 7";
 
@@ -52,7 +52,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let address = server.address();
     let rss = resident(server.pid())?;
     let list = list_answer(&installation, address)?;
-    let bare = start_bare(&installation, &list)?;
+    let ordinary = start_bare(&installation, &list, "ordinary")?;
+    let typed = start_bare(&installation, &list, "typed")?;
     writeln!(out, "| figure | value |\n|---|---|")?;
     writeln!(out, "| cold start to the first answer | {:.0} ms |", millis(cold))?;
     writeln!(out, "| idle RSS | {:.1} MiB |\n", kib_as_mib(rss))?;
@@ -61,17 +62,18 @@ fn main() -> Result<(), Box<dyn Error>> {
         "| load | connections | server | requests/s | ratio | p50 ms | p99 ms | CPU ms per 1,000 |"
     )?;
     writeln!(out, "|---|---:|---|---:|---:|---:|---:|---:|")?;
-    for (load, body) in [("tools/list", list_request()), ("one-row query", query_request())] {
+    let product = (address, server.pid());
+    for (load, body, bare, name) in [
+        ("tools/list", list_request(), &ordinary, "bare"),
+        ("one-row query", query_request(), &ordinary, "bare"),
+        ("one-row query", query_request(), &typed, "bare, typed"),
+    ] {
         let script = wrk_script(&installation, &body)?;
         check_equal(&installation, &body, address, bare.address)?;
         for connections in [1, 16, 64] {
-            let pair = measure_pair(
-                (address, server.pid()),
-                (bare.address, bare.child.id()),
-                connections,
-                &script,
-            )?;
-            write_pair(&mut out, load, connections, pair)?;
+            let bare = (bare.address, bare.child.id());
+            let pair = measure_pair(product, bare, connections, &script)?;
+            write_pair(&mut out, (load, name), connections, pair)?;
         }
     }
     Ok(())
@@ -79,11 +81,11 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn write_pair(
     out: &mut impl std::io::Write,
-    load: &str,
+    (load, yardstick): (&str, &str),
     connections: u32,
     (product, bare): (Figures, Figures),
 ) -> std::io::Result<()> {
-    for (name, figures) in [("mcp-server", product), ("bare", bare)] {
+    for (name, figures) in [("mcp-server", product), (yardstick, bare)] {
         writeln!(
             out,
             "| {load} | {connections} | {name} | {:.0} | {:.2} | {:.2} | {:.2} | {:.1} |",
@@ -125,10 +127,10 @@ fn list_answer(installation: &Installation, to: SocketAddr) -> Result<String, Bo
     Ok(path.to_string_lossy().into_owned())
 }
 
-fn start_bare(installation: &Installation, list: &str) -> Result<Bare, Box<dyn Error>> {
+fn start_bare(installation: &Installation, list: &str, way: &str) -> Result<Bare, Box<dyn Error>> {
     let dsn = installation.postgres().dsn_as("agent", "shop");
     let mut child = Command::new(binary("examples/bare_server"))
-        .args([installation.token(), &dsn, list])
+        .args([installation.token(), &dsn, list, way])
         .stdout(Stdio::piped())
         .spawn()?;
     let mut line = String::new();

@@ -93,7 +93,14 @@ impl Connection {
     /// costs a microsecond and no round trip.
     #[must_use]
     pub fn is_usable(&self) -> bool {
-        self.idle && !self.cancel.was_requested() && self.input.is_empty() && self.stream.is_quiet()
+        self.is_idle() && self.stream.is_quiet()
+    }
+
+    /// Did its last statement come to its end, and was it never sent a cancel? Costs nothing, and
+    /// does not know whether the server has closed it since.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.idle && !self.cancel.was_requested() && self.input.is_empty()
     }
 
     /// What cancels its statements.

@@ -43,7 +43,7 @@ impl DerefMut for Lent {
 impl Drop for Lent {
     fn drop(&mut self) {
         let Some(pooled) = self.pooled.take() else { return };
-        if !pooled.connection.is_usable() {
+        if !pooled.connection.is_idle() {
             // The statement may still run, and closing the socket alone would not stop it. The
             // keeper ends it; until then it holds its place among the principal's connections, or
             // a caller who keeps going away would have as many as he likes. If the keeper is gone
