@@ -72,12 +72,19 @@ fn wait_for_backends(installation: &Installation, enough: impl Fn(u32) -> bool) 
 }
 
 #[test]
-fn a_broken_token_file_changes_nothing() {
+fn a_broken_token_file_changes_nothing_and_shows_on_health() {
     let installation = Installation::new("");
     let server = installation.start();
     let to = server.address();
     assert_eq!(Request::raw_mcp(LIST).bearer(installation.token()).send(to).status, 200);
+    let good = std::fs::read(installation.token_file()).unwrap();
+    let health = || Request::new("GET", "/health").send(to).json()["status"].clone();
+    assert_eq!(health(), "ok");
     std::fs::write(installation.token_file(), "tokens: [").unwrap();
     server.wait_for_line("[AUTH] Failed to reload ");
     assert_eq!(Request::raw_mcp(LIST).bearer(installation.token()).send(to).status, 200);
+    assert_eq!(health(), "degraded");
+    std::fs::write(installation.token_file(), good).unwrap();
+    server.wait_for_line("is as it was again");
+    assert_eq!(health(), "ok");
 }

@@ -11,6 +11,7 @@ use mcp_identity::{Principal, SystemClock, SystemEntropy};
 use mcp_listen::{DrainOutcome, Listener, Settings};
 use mcp_protocol::{Implementation, Server};
 use mcp_query::Databases;
+use mcp_store_file::TokenFileState;
 use mcp_tools::{INSTRUCTIONS, tools};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -83,7 +84,7 @@ async fn parts(
     tasks: &mut Tasks,
     shutdown: &Shutdown,
 ) -> Result<Parts, StartFault> {
-    let door = open_door(config, tasks, shutdown).await?;
+    let (door, tokens) = open_door(config, tasks, shutdown).await?;
     let (databases, pools) = databases::open(config)?;
     describe_databases(config);
     tasks.start("pools", pools.run(shutdown.clone().requested()));
@@ -92,7 +93,7 @@ async fn parts(
         door,
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
-        health: Health::default(),
+        health: Health::new(tokens),
     })
 }
 
@@ -162,19 +163,20 @@ pub(crate) async fn serve_stdio(loaded: &Loaded) -> Result<(), StartFault> {
     outcome.map_err(StartFault::ours)
 }
 
-/// Who is let in: holders of tokens, or everybody if the operator said exactly that.
+/// Who is let in: holders of tokens, or everybody if the operator said exactly that. With it, what
+/// is known of the file of the tokens.
 async fn open_door(
     config: &Config,
     tasks: &mut Tasks,
     shutdown: &Shutdown,
-) -> Result<Arc<dyn Authenticate>, StartFault> {
+) -> Result<(Arc<dyn Authenticate>, Option<TokenFileState>), StartFault> {
     if !config.http.auth.enabled {
-        return Ok(Arc::new(OpenDoor::let_everybody_in()));
+        return Ok((Arc::new(OpenDoor::let_everybody_in()), None));
     }
     let file = &config.http.auth.token_file;
-    let auth = stores::open_tokens(file, Arc::new(SystemClock), tasks, shutdown).await?;
+    let (auth, state) = stores::open_tokens(file, Arc::new(SystemClock), tasks, shutdown).await?;
     tracing::info!("Authentication is on: API tokens");
-    Ok(Arc::new(auth))
+    Ok((Arc::new(auth), Some(state)))
 }
 
 fn mcp_server(databases: &Databases) -> Server<Principal> {

@@ -7,26 +7,36 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{Method, Response, StatusCode};
+use mcp_store_file::TokenFileState;
 use mcp_transport::ResponseBody;
 
 /// What `/health` and `/ready` say. Cheap to clone.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Health(Arc<State>);
 
-#[derive(Default)]
 struct State {
     serving: AtomicBool,
+    /// `None` where nobody needs a token.
+    tokens: Option<TokenFileState>,
 }
 
 impl Health {
+    /// Not serving yet.
+    pub(crate) fn new(tokens: Option<TokenFileState>) -> Self {
+        Self(Arc::new(State { serving: AtomicBool::new(false), tokens }))
+    }
+
     /// Requests are taken from now on, or no longer.
     pub(crate) fn set_serving(&self, serving: bool) {
         self.0.serving.store(serving, Ordering::Relaxed);
     }
 
-    /// `/health`: the process answers.
-    pub(crate) fn health(method: &Method) -> Response<ResponseBody> {
-        answer(method, StatusCode::OK, r#"{"status":"ok"}"#)
+    /// `/health`: the process answers. Degraded while the token file cannot be used and the tokens
+    /// of before are in force.
+    pub(crate) fn health(&self, method: &Method) -> Response<ResponseBody> {
+        let degraded = self.0.tokens.as_ref().is_some_and(TokenFileState::is_faulty);
+        let said = if degraded { r#"{"status":"degraded"}"# } else { r#"{"status":"ok"}"# };
+        answer(method, StatusCode::OK, said)
     }
 
     /// `/ready`: 503 while starting or draining.

@@ -165,7 +165,7 @@ impl Service<Request<RequestBody>> for Router {
     fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
         let answer = match request.uri().path() {
             "/mcp/v1" | "/mcp" => return Either::Left(self.mcp.call(request)),
-            "/health" => Health::health(request.method()),
+            "/health" => self.health.health(request.method()),
             "/ready" => self.health.ready(request.method()),
             _ => json(StatusCode::NOT_FOUND, r#"{"error":"Not Found"}"#),
         };

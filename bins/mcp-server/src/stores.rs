@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mcp_auth::Auth;
 use mcp_identity::Clock;
 use mcp_store::{StoreError, StoreErrorKind, TokenStore as _};
-use mcp_store_file::TokenFile;
+use mcp_store_file::{TokenFile, TokenFileState};
 
 use crate::fault::StartFault;
 use crate::tasks::{Shutdown, Tasks};
@@ -18,7 +18,7 @@ pub(crate) async fn open_tokens(
     clock: Arc<dyn Clock>,
     tasks: &mut Tasks,
     shutdown: &Shutdown,
-) -> Result<Auth, StartFault> {
+) -> Result<(Auth, TokenFileState), StartFault> {
     let store = Arc::new(TokenFile::open(path));
     let loaded = store.all().await.map_err(|fault| refuse(path, &fault))?;
     tracing::info!("Loaded {} API token(s) from {}", loaded.len(), path.display());
@@ -32,9 +32,10 @@ pub(crate) async fn open_tokens(
     let watch = store.watch().map_err(|fault| refuse(path, &fault))?;
     let (auth, keeper) = Auth::open(store, clock).await.map_err(|fault| refuse(path, &fault))?;
     tracing::info!("Watching {} for changes", path.display());
+    let state = watch.state();
     tasks.start("token file watcher", watch.run(shutdown.clone().requested()));
     tasks.start("keeper", keeper.run(shutdown.clone().requested()));
-    Ok(auth)
+    Ok((auth, state))
 }
 
 fn refuse(path: &Path, fault: &StoreError) -> StartFault {

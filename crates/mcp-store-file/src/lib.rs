@@ -39,4 +39,4 @@ mod watch;
 mod yaml;
 
 pub use token_file::TokenFile;
-pub use watch::TokenFileWatch;
+pub use watch::{TokenFileState, TokenFileWatch};

@@ -44,7 +44,25 @@ impl TokenFile {
     }
 }
 
+/// Whether the file can be used as it is now. Cheap to clone and to ask.
+#[derive(Clone)]
+pub struct TokenFileState(Watched<()>);
+
+impl TokenFileState {
+    /// Is something wrong with the file, so that the records of before are still in force?
+    #[must_use]
+    pub fn is_faulty(&self) -> bool {
+        self.0.fault().is_some()
+    }
+}
+
 impl TokenFileWatch {
+    /// The state of the file, for as long as this runs.
+    #[must_use]
+    pub fn state(&self) -> TokenFileState {
+        TokenFileState(self.watched.clone())
+    }
+
     /// Tells until `shutdown` ends.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let Self { file, watched, watcher } = self;
