@@ -105,6 +105,12 @@ pub struct Annotations {
     pub open_world: bool,
 }
 
+impl Annotations {
+    /// A tool that reads what this server knows, and changes nothing however often it is called.
+    pub const READS: Self =
+        Self { read_only: true, destructive: false, idempotent: true, open_world: false };
+}
+
 impl ToolDescriptor {
     /// The entry of `tools/list`.
     pub(crate) fn to_json(&self) -> Value {

@@ -23,12 +23,7 @@ impl Tool<u32> for Echo {
             description: "Repeats its arguments".into(),
             input_schema: json!({ "type": "object" }),
             output_schema: None,
-            annotations: Annotations {
-                read_only: true,
-                destructive: false,
-                idempotent: true,
-                open_world: false,
-            },
+            annotations: Annotations::READS,
         }
     }
 

@@ -28,12 +28,7 @@ impl Tool<Principal> for Lines {
             description: "Writes lines".into(),
             input_schema: json!({ "type": "object" }),
             output_schema: None,
-            annotations: Annotations {
-                read_only: true,
-                destructive: false,
-                idempotent: true,
-                open_world: false,
-            },
+            annotations: Annotations::READS,
         }
     }
 

@@ -120,12 +120,7 @@ impl Tool<Principal> for GetSchemaInfo {
                 "additionalProperties": false
             }),
             output_schema: None,
-            annotations: Annotations {
-                read_only: true,
-                destructive: false,
-                idempotent: true,
-                open_world: false,
-            },
+            annotations: Annotations::READS,
         }
     }
 
