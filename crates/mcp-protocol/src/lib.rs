@@ -11,6 +11,7 @@
 //! [`Server::handle`] is the main door; a [`Tool`] is what an embedder writes. A tool's text is
 //! escaped into the answer as it is produced: a million rows never lie in memory twice, nor once.
 
+mod batch;
 mod error;
 mod message;
 mod modern;

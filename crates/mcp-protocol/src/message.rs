@@ -80,8 +80,8 @@ pub fn parse(bytes: &[u8]) -> Result<Incoming<'_>, Refused<'_>> {
         id: None,
         error: RpcError::new(Code::ParseError, format!("Parse error: {fault}")),
     })?;
-    let envelope: Envelope<'_> = serde_json::from_slice(bytes)
-        .map_err(|_| invalid(None, "a message is one JSON object; batches are not served"))?;
+    let envelope: Envelope<'_> =
+        serde_json::from_slice(bytes).map_err(|_| invalid(None, "a message is one JSON object"))?;
     let id = envelope.id.0.filter(|id| is_id(id));
     if envelope.jsonrpc.map(RawValue::get) != Some("\"2.0\"") {
         return Err(invalid(id, "jsonrpc must be \"2.0\""));

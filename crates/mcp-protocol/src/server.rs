@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::batch::{is_batch, split};
 use crate::error::{Code, RpcError, excerpt};
 use crate::message::{Incoming, Request, parse};
 use crate::modern::{RoutingHeaders, classify};
@@ -135,8 +136,58 @@ impl<P: Sync> Server<P> {
         }
     }
 
-    /// Answers one message into `output`. Never fails: whatever goes wrong is an answer.
-    pub async fn handle(&self, exchange: Exchange<'_, P>, mut output: Output) -> Reply {
+    /// Answers one message into `output`, or a batch of them where the revision has batches. Never
+    /// fails: whatever goes wrong is an answer.
+    pub async fn handle(&self, exchange: Exchange<'_, P>, output: Output) -> Reply {
+        if is_batch(exchange.message) {
+            self.handle_batch(exchange, output).await
+        } else {
+            self.handle_one(exchange, output).await
+        }
+    }
+
+    /// Answers the messages of a batch one after the other, each as if it had come alone.
+    async fn handle_batch(&self, exchange: Exchange<'_, P>, mut output: Output) -> Reply {
+        let Exchange { principal, message, headers } = exchange;
+        let messages = match split(message, headers.as_ref()) {
+            Ok(messages) => messages,
+            Err(error) => {
+                push_error(&mut output, None, &error);
+                return Reply { status: Status::Refused(error.code, None), output };
+            }
+        };
+        let mut separator: &[u8] = b"[";
+        for message in messages {
+            let message = message.get().as_bytes();
+            match parse(message) {
+                Ok(Incoming::Notification { .. } | Incoming::Response) => continue,
+                // The handshake decides how everything after it is read (2025-03-26, lifecycle).
+                Ok(Incoming::Request(request)) if request.method == "initialize" => {
+                    output.push(separator);
+                    let alone = "Invalid Request: initialize stands alone, not in a batch";
+                    let error = RpcError::new(Code::InvalidRequest, alone);
+                    push_error(&mut output, Some(request.id), &error);
+                }
+                Ok(Incoming::Request(_)) | Err(_) => {
+                    output.push(separator);
+                    let reply = self.handle_one(Exchange { principal, message, headers }, output);
+                    let Reply { status, output: grown } = reply.await;
+                    output = grown;
+                    if status == Status::Gone {
+                        return Reply { status, output };
+                    }
+                }
+            }
+            separator = b",";
+        }
+        if separator == b"[" {
+            return Reply { status: Status::Accepted, output };
+        }
+        output.push(b"]");
+        Reply { status: Status::Answered, output }
+    }
+
+    async fn handle_one(&self, exchange: Exchange<'_, P>, mut output: Output) -> Reply {
         let request = match parse(exchange.message) {
             Ok(Incoming::Request(request)) => request,
             Ok(Incoming::Notification { .. } | Incoming::Response) => {

@@ -252,3 +252,43 @@ fn an_error_of_the_legacy_era_knows_its_era() {
     let (status, _) = ask(&legacy("nonsense", &json!({})));
     assert_eq!(status, Status::Refused(Code::MethodNotFound, Some(Era::Legacy)));
 }
+
+#[test]
+fn a_batch_is_answered_where_the_revision_has_batches_and_nowhere_else() {
+    let call = legacy("tools/call", &json!({ "name": "echo", "arguments": {} }));
+    let told = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
+    let begin = legacy("initialize", &json!({ "protocolVersion": "2025-03-26" }));
+    let broken = json!({ "jsonrpc": "2.0", "id": 9 });
+    let batch = json!([call, told, begin, modern("ping", json!({})), broken]).to_string();
+    let assumed = RoutingHeaders::default();
+    let said = RoutingHeaders { version: Some("2025-03-26"), ..assumed };
+    for headers in [assumed, said] {
+        let (status, answer) = ask_as(7, &batch, Some(headers));
+        assert_eq!(status, Status::Answered);
+        let answers = answer.as_array().unwrap();
+        assert_eq!(answers[0]["result"]["isError"], false);
+        let codes: Vec<_> = answers[1..].iter().map(|answer| &answer["error"]["code"]).collect();
+        assert_eq!(codes, [&json!(-32600), &json!(-32020), &json!(-32600)]);
+    }
+    for version in ["2024-11-05", "2025-06-18", "2025-11-25", "2026-07-28"] {
+        let headers = RoutingHeaders { version: Some(version), ..assumed };
+        let (status, _) = ask_as(7, &batch, Some(headers));
+        assert_eq!(status, Status::Refused(Code::InvalidRequest, None), "{version}");
+    }
+    assert_eq!(ask_as(7, &batch, None).0, Status::Refused(Code::InvalidRequest, None));
+}
+
+#[test]
+fn a_batch_is_bounded_and_one_without_requests_is_only_taken() {
+    let headers = Some(RoutingHeaders::default());
+    let pings = |count| {
+        let ping = legacy("ping", &json!({}));
+        Value::from(vec![ping; count]).to_string()
+    };
+    assert_eq!(ask_as(7, &pings(50), headers).1.as_array().unwrap().len(), 50);
+    assert_eq!(ask_as(7, &pings(51), headers).0, Status::Refused(Code::InvalidRequest, None));
+    assert_eq!(ask_as(7, "[]", headers).0, Status::Refused(Code::InvalidRequest, None));
+    assert_eq!(ask_as(7, "[1", headers).0, Status::Refused(Code::ParseError, None));
+    let told = r#"[{"jsonrpc":"2.0","method":"notifications/initialized"}]"#;
+    assert_eq!(ask_as(7, told, headers), (Status::Accepted, Value::Null));
+}

@@ -1,0 +1,38 @@
+//! Several messages in one: the revision 2025-03-26 obliges a server to take them, no other does.
+
+use serde_json::value::RawValue;
+
+use crate::error::{Code, RpcError};
+use crate::modern::RoutingHeaders;
+use crate::revision::Revision;
+use crate::strict;
+
+/// The most messages of one batch.
+const MAX_MESSAGES: usize = 50;
+
+/// Is this an array rather than one message?
+pub(crate) fn is_batch(message: &[u8]) -> bool {
+    message.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[')
+}
+
+/// The messages of a batch, if this client may send one: over HTTP, and with the revision that has
+/// them, which is also what a request without a version header counts as.
+pub(crate) fn split<'a>(
+    message: &'a [u8],
+    headers: Option<&RoutingHeaders<'_>>,
+) -> Result<Vec<&'a RawValue>, RpcError> {
+    let invalid = |fault: String| RpcError::new(Code::InvalidRequest, fault);
+    let version = headers.map(|headers| headers.version.unwrap_or(Revision::ASSUMED.as_str()));
+    if version != Some(Revision::ASSUMED.as_str()) {
+        return Err(invalid("Invalid Request: this revision has no batches".into()));
+    }
+    strict::check(message)
+        .map_err(|fault| RpcError::new(Code::ParseError, format!("Parse error: {fault}")))?;
+    let messages: Vec<&RawValue> = serde_json::from_slice(message)
+        .map_err(|fault| RpcError::new(Code::ParseError, format!("Parse error: {fault}")))?;
+    match messages.len() {
+        0 => Err(invalid("Invalid Request: an empty batch".into())),
+        1..=MAX_MESSAGES => Ok(messages),
+        _ => Err(invalid(format!("Invalid Request: a batch has at most {MAX_MESSAGES} messages"))),
+    }
+}
