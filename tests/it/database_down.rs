@@ -11,8 +11,12 @@ fn a_server_starts_without_its_database_says_so_and_recovers() {
     let (text, failed) = installation.query(to, "SELECT a FROM t");
     assert!(failed);
     assert_eq!(text, "Error: the database cannot be reached at the moment; try again later");
+    server.wait_for_line("Database shop cannot be used: ");
+    assert!(installation.query(to, "SELECT a FROM t").1);
     installation.postgres_mut().resume().unwrap();
     assert_eq!(installation.query(to, "SELECT a FROM t").0, "a\n7\n-- 1 row of database shop");
+    server.wait_for_line("Database shop can be used again");
+    assert_eq!(server.log().matches("cannot be used").count(), 1, "once per outage");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use mcp_auth::{Authenticate, OpenDoor};
 use mcp_config::{Config, Loaded, Origin, Sources};
 use mcp_identity::{Principal, SystemClock, SystemEntropy};
-use mcp_listen::{DrainOutcome, Listener, Settings};
+use mcp_listen::{DrainOutcome, Settings};
 use mcp_protocol::{Implementation, Server};
 use mcp_query::Databases;
 use mcp_store_file::TokenFileState;
@@ -42,13 +42,11 @@ pub(crate) async fn serve_http(start: Start) -> Result<(), StartFault> {
     tracing::info!("mcp-server {}", env!("CARGO_PKG_VERSION"));
     warn_of_what_waits(&loaded);
     let config = loaded.config.clone();
-    let address = listener::address(&config, open_to_all)?;
+    let bound = listener::bind(&config, open_to_all)?;
     let mut tasks = Tasks::new();
     let (switch, shutdown) = ShutdownSwitch::new();
     let parts = parts(&config, &mut tasks, &shutdown).await?;
     let health = parts.health.clone();
-    let bound = Listener::bind(address)
-        .map_err(|fault| listener::cannot_bind(&config.http.address, &fault))?;
     let bound_to = bound.local_addr().map_err(StartFault::ours)?;
     let service = stack(parts, &config.http, bound_to.ip())?;
     let (bound, scheme) = tls::wrap(bound, &config.http.tls, &mut tasks, &shutdown)?;

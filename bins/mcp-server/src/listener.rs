@@ -4,13 +4,20 @@ use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 
 use mcp_config::Config;
+use mcp_listen::Listener;
 
 use crate::compose::is_local;
 use crate::fault::StartFault;
 
+/// Listens where the configuration says.
+pub(crate) fn bind(config: &Config, open_to_all: bool) -> Result<Listener, StartFault> {
+    let address = address(config, open_to_all)?;
+    Listener::bind(address).map_err(|fault| cannot_bind(&config.http.address, &fault))
+}
+
 /// The address that the configuration means. Without authentication it must be loopback, unless
 /// the operator said a second time that it is meant.
-pub(crate) fn address(config: &Config, open_to_all: bool) -> Result<SocketAddr, StartFault> {
+fn address(config: &Config, open_to_all: bool) -> Result<SocketAddr, StartFault> {
     let http = &config.http;
     let unusable = || {
         StartFault::mendable(
@@ -42,7 +49,7 @@ pub(crate) fn address(config: &Config, open_to_all: bool) -> Result<SocketAddr, 
 }
 
 /// Why a port could not be had.
-pub(crate) fn cannot_bind(address: &str, fault: &io::Error) -> StartFault {
+fn cannot_bind(address: &str, fault: &io::Error) -> StartFault {
     let hint = match fault.kind() {
         io::ErrorKind::AddrInUse => "another process listens there; choose another --addr",
         io::ErrorKind::PermissionDenied => "ports below 1024 need CAP_NET_BIND_SERVICE",

@@ -84,18 +84,9 @@ pub enum ConnectError {
     /// No host would do; each with its reason.
     #[error("no host could be used: {}", listed(.0))]
     NoHost(Vec<ConnectError>),
-    /// Whoever connects is shutting down.
-    #[error("connections are no longer made")]
-    Closed,
 }
 
 impl ConnectError {
-    /// [`ConnectError::Closed`], for pools that are closing.
-    #[must_use]
-    pub fn closed() -> Self {
-        Self::Closed
-    }
-
     /// What PostgreSQL said, if it was PostgreSQL that refused.
     #[must_use]
     pub fn database_error(&self) -> Option<&DatabaseError> {
@@ -118,8 +109,7 @@ impl ConnectError {
             | Self::Authentication { .. }
             | Self::Protocol { .. }
             | Self::SessionSettings(_)
-            | Self::NoHost(_)
-            | Self::Closed => false,
+            | Self::NoHost(_) => false,
         }
     }
 }

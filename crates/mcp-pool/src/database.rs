@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use mcp_connect::Target;
+use mcp_connect::{ConnectError, Target};
 use mcp_identity::{DatabaseName, DbRole};
 use tokio::sync::Semaphore;
 
@@ -46,6 +46,7 @@ pub struct Database {
     pub(crate) permits: Arc<Semaphore>,
     waiting: AtomicUsize,
     told_privileged: AtomicBool,
+    down: AtomicBool,
 }
 
 impl Database {
@@ -56,6 +57,7 @@ impl Database {
             permits,
             waiting: AtomicUsize::new(0),
             told_privileged: AtomicBool::new(false),
+            down: AtomicBool::new(false),
         }
     }
 
@@ -73,6 +75,21 @@ impl Database {
                  or reaches the server's files or programs. Give it a role that may only do what \
                  an agent should, or say allow_superuser: true"
             );
+        }
+    }
+
+    /// Tells the operator, once per outage, why there is no connection. The model is told less.
+    pub(crate) fn tell_down(&self, fault: &ConnectError) {
+        if !self.down.swap(true, Ordering::Relaxed) {
+            tracing::error!("Database {} cannot be used: {fault}", self.settings.name);
+        }
+    }
+
+    /// Tells the operator that an outage is over.
+    pub(crate) fn tell_up(&self) {
+        // Read first: this is said after each connect, and almost always there is nothing to say.
+        if self.down.load(Ordering::Relaxed) && self.down.swap(false, Ordering::Relaxed) {
+            tracing::info!("Database {} can be used again", self.settings.name);
         }
     }
 

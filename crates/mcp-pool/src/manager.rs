@@ -57,7 +57,11 @@ impl managed::Manager for Manager {
         let place = self.place().await.ok_or(MakeError::Closed)?;
         let settings = &self.database.settings;
         let connecting = Connection::connect(&settings.target, &self.session);
-        let connection = connecting.await.map_err(MakeError::Connect)?;
+        let connection = connecting.await.map_err(|fault| {
+            self.database.tell_down(&fault);
+            MakeError::Connect(fault)
+        })?;
+        self.database.tell_up();
         if connection.is_privileged() && !settings.allow_superuser {
             self.database.tell_privileged();
             return Err(MakeError::Privileged);

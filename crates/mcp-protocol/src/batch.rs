@@ -5,7 +5,6 @@ use serde_json::value::RawValue;
 use crate::error::{Code, RpcError};
 use crate::modern::RoutingHeaders;
 use crate::revision::Revision;
-use crate::strict;
 
 /// The most messages of one batch.
 const MAX_MESSAGES: usize = 50;
@@ -15,7 +14,7 @@ pub(crate) fn is_batch(message: &[u8]) -> bool {
     message.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[')
 }
 
-/// The messages of a batch, if this client may send one: over HTTP, and with the revision that has
+/// The messages of a batch, unread, if this client may send one: over HTTP, and with the revision that has
 /// them, which is also what a request without a version header counts as.
 pub(crate) fn split<'a>(
     message: &'a [u8],
@@ -26,8 +25,6 @@ pub(crate) fn split<'a>(
     if version != Some(Revision::ASSUMED.as_str()) {
         return Err(invalid("Invalid Request: this revision has no batches".into()));
     }
-    strict::check(message)
-        .map_err(|fault| RpcError::new(Code::ParseError, format!("Parse error: {fault}")))?;
     let messages: Vec<&RawValue> = serde_json::from_slice(message)
         .map_err(|fault| RpcError::new(Code::ParseError, format!("Parse error: {fault}")))?;
     match messages.len() {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::batch::{is_batch, split};
 use crate::error::{Code, RpcError, excerpt};
-use crate::message::{Incoming, Request, parse};
+use crate::message::{Incoming, Refused, Request, parse};
 use crate::modern::{RoutingHeaders, classify};
 use crate::output::{Gone, Output};
 use crate::params::{Params, required_text};
@@ -139,46 +139,44 @@ impl<P: Sync> Server<P> {
     /// Answers one message into `output`, or a batch of them where the revision has batches. Never
     /// fails: whatever goes wrong is an answer.
     pub async fn handle(&self, exchange: Exchange<'_, P>, output: Output) -> Reply {
-        if is_batch(exchange.message) {
-            self.handle_batch(exchange, output).await
-        } else {
-            self.handle_one(exchange, output).await
+        let Exchange { principal, message, headers } = exchange;
+        let headers = headers.as_ref();
+        if !is_batch(message) {
+            return self.handle_one(principal, parse(message), headers, output).await;
+        }
+        match split(message, headers) {
+            Ok(messages) => self.handle_batch(principal, &messages, headers, output).await,
+            Err(error) => refuse(output, None, &error, None),
         }
     }
 
     /// Answers the messages of a batch one after the other, each as if it had come alone.
-    async fn handle_batch(&self, exchange: Exchange<'_, P>, mut output: Output) -> Reply {
-        let Exchange { principal, message, headers } = exchange;
-        let messages = match split(message, headers.as_ref()) {
-            Ok(messages) => messages,
-            Err(error) => {
-                push_error(&mut output, None, &error);
-                return Reply { status: Status::Refused(error.code, None), output };
-            }
-        };
+    async fn handle_batch(
+        &self,
+        principal: &P,
+        messages: &[&RawValue],
+        headers: Option<&RoutingHeaders<'_>>,
+        mut output: Output,
+    ) -> Reply {
         let mut separator: &[u8] = b"[";
         for message in messages {
-            let message = message.get().as_bytes();
-            match parse(message) {
+            let parsed = match parse(message.get().as_bytes()) {
                 Ok(Incoming::Notification { .. } | Incoming::Response) => continue,
                 // The handshake decides how everything after it is read (2025-03-26, lifecycle).
                 Ok(Incoming::Request(request)) if request.method == "initialize" => {
-                    output.push(separator);
                     let alone = "Invalid Request: initialize stands alone, not in a batch";
                     let error = RpcError::new(Code::InvalidRequest, alone);
-                    push_error(&mut output, Some(request.id), &error);
+                    Err(Refused { id: Some(request.id), error })
                 }
-                Ok(Incoming::Request(_)) | Err(_) => {
-                    output.push(separator);
-                    let reply = self.handle_one(Exchange { principal, message, headers }, output);
-                    let Reply { status, output: grown } = reply.await;
-                    output = grown;
-                    if status == Status::Gone {
-                        return Reply { status, output };
-                    }
-                }
-            }
+                parsed => parsed,
+            };
+            output.push(separator);
             separator = b",";
+            let reply = self.handle_one(principal, parsed, headers, output).await;
+            if reply.status == Status::Gone {
+                return reply;
+            }
+            output = reply.output;
         }
         if separator == b"[" {
             return Reply { status: Status::Accepted, output };
@@ -187,31 +185,27 @@ impl<P: Sync> Server<P> {
         Reply { status: Status::Answered, output }
     }
 
-    async fn handle_one(&self, exchange: Exchange<'_, P>, mut output: Output) -> Reply {
-        let request = match parse(exchange.message) {
+    async fn handle_one(
+        &self,
+        principal: &P,
+        parsed: Result<Incoming<'_>, Refused<'_>>,
+        headers: Option<&RoutingHeaders<'_>>,
+        output: Output,
+    ) -> Reply {
+        let request = match parsed {
             Ok(Incoming::Request(request)) => request,
             Ok(Incoming::Notification { .. } | Incoming::Response) => {
                 return Reply { status: Status::Accepted, output };
             }
-            Err(refused) => {
-                let status = Status::Refused(refused.error.code, None);
-                push_error(&mut output, refused.id, &refused.error);
-                return Reply { status, output };
-            }
+            Err(Refused { id, error }) => return refuse(output, id, &error, None),
         };
         let params = Params::read(request.params);
-        let era = params.and_then(|params| {
-            Ok((classify(&request.method, &params, exchange.headers.as_ref())?, params))
-        });
-        let (era, params) = match era {
-            Ok(known) => known,
-            Err(error) => {
-                let status = Status::Refused(error.code, None);
-                push_error(&mut output, Some(request.id), &error);
-                return Reply { status, output };
-            }
-        };
-        self.answer(exchange.principal, &request, era, &params, output).await
+        let era =
+            params.and_then(|params| Ok((classify(&request.method, &params, headers)?, params)));
+        match era {
+            Ok((era, params)) => self.answer(principal, &request, era, &params, output).await,
+            Err(error) => refuse(output, Some(request.id), &error, None),
+        }
     }
 
     async fn answer(
@@ -232,19 +226,14 @@ impl<P: Sync> Server<P> {
             ("server/discover", Era::Modern) => Ok(self.discover()),
             (other, _) => Err(RpcError::method_not_found(other)),
         };
-        let status = match outcome {
-            Ok(answer) => {
-                open_result(&mut output, request.id);
-                output.push(&answer.members);
-                self.close_result(&mut output, era, answer.cache, answer.members.is_empty());
-                Status::Answered
-            }
-            Err(error) => {
-                push_error(&mut output, Some(request.id), &error);
-                Status::Refused(error.code, Some(era))
-            }
+        let answer = match outcome {
+            Ok(answer) => answer,
+            Err(error) => return refuse(output, Some(request.id), &error, Some(era)),
         };
-        Reply { status, output }
+        open_result(&mut output, request.id);
+        output.push(&answer.members);
+        self.close_result(&mut output, era, answer.cache, answer.members.is_empty());
+        Reply { status: Status::Answered, output }
     }
 
     fn initialize(&self, params: &Params<'_>) -> Result<Answer, RpcError> {
@@ -297,13 +286,9 @@ impl<P: Sync> Server<P> {
         params: &Params<'_>,
         mut output: Output,
     ) -> Reply {
-        let found = self.find_tool(principal, params);
-        let (tool, arguments) = match found {
+        let (tool, arguments) = match self.find_tool(principal, params) {
             Ok(found) => found,
-            Err(error) => {
-                push_error(&mut output, Some(request.id), &error);
-                return Reply { status: Status::Refused(error.code, Some(era)), output };
-            }
+            Err(error) => return refuse(output, Some(request.id), &error, Some(era)),
         };
         open_result(&mut output, request.id);
         output.push(br#""content":[{"type":"text","text":""#);
@@ -416,11 +401,13 @@ fn open_result(output: &mut Output, id: &RawValue) {
     output.push(br#","result":{"#);
 }
 
-fn push_error(output: &mut Output, id: Option<&RawValue>, error: &RpcError) {
+/// Answers with an error. `era` is `None` where the message did not get far enough to have one.
+fn refuse(mut output: Output, id: Option<&RawValue>, error: &RpcError, era: Option<Era>) -> Reply {
     let mut body = json!({ "code": error.code.number(), "message": error.message });
     if let Some(data) = &error.data {
         body["data"] = data.clone();
     }
     let id = id.map_or("null", RawValue::get);
     output.push(format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{body}}}"#).as_bytes());
+    Reply { status: Status::Refused(error.code, era), output }
 }
