@@ -13,6 +13,7 @@ use mcp_protocol::{Implementation, Server};
 use mcp_query::Databases;
 use mcp_store_file::TokenFileState;
 use mcp_tools::{INSTRUCTIONS, tools};
+use mcp_transport::{SessionSettings, Sessions};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::fault::StartFault;
@@ -45,7 +46,8 @@ pub(crate) async fn serve_http(start: Start) -> Result<(), StartFault> {
     let bound = listener::bind(&config, open_to_all)?;
     let mut tasks = Tasks::new();
     let (switch, shutdown) = ShutdownSwitch::new();
-    let parts = parts(&config, &mut tasks, &shutdown).await?;
+    let (drain, draining) = ShutdownSwitch::new();
+    let parts = parts(&config, &mut tasks, &shutdown, &draining).await?;
     let health = parts.health.clone();
     let bound_to = bound.local_addr().map_err(StartFault::ours)?;
     let service = stack(parts, &config.http, bound_to.ip())?;
@@ -59,7 +61,6 @@ pub(crate) async fn serve_http(start: Start) -> Result<(), StartFault> {
     systemd::ready(&url);
     on_ready(bound_to);
     let reload = Reload { sources, loaded, telemetry, address: url };
-    let (drain, draining) = ShutdownSwitch::new();
     let running = pin!(serving.run(service, draining.requested()));
     let mut watch = Watch { signals, reload, health, drain };
     let stop = watch.until_stopped(running, &mut tasks).await;
@@ -81,13 +82,18 @@ async fn parts(
     config: &Config,
     tasks: &mut Tasks,
     shutdown: &Shutdown,
+    draining: &Shutdown,
 ) -> Result<Parts, StartFault> {
     let (door, tokens) = open_door(config, tasks, shutdown).await?;
     let (databases, pools) = databases::open(config)?;
     describe_databases(config);
     tasks.start("pools", pools.run(shutdown.clone().requested()));
+    let server = Arc::new(mcp_server(&databases));
+    let (sessions, keeper) = Sessions::new(server, SessionSettings::default());
+    // Who only listens would hold up the drain for as long as it may last.
+    tasks.start("protocol sessions", keeper.run(draining.clone().requested()));
     Ok(Parts {
-        server: Arc::new(mcp_server(&databases)),
+        sessions,
         door,
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
@@ -182,6 +188,7 @@ fn mcp_server(databases: &Databases) -> Server<Principal> {
         name: "mcp-server",
         title: "PostgreSQL",
         version: env!("CARGO_PKG_VERSION"),
+        icons: Vec::new(),
     };
     let builder = Server::builder(implementation)
         .instructions(INSTRUCTIONS)

@@ -17,10 +17,9 @@ use mcp_auth_http::{
     HostOriginLayer, HostOriginSettings, PeerAddress, RequestIdLayer, TrustedProxies, denial,
 };
 use mcp_config::HttpConfig;
-use mcp_identity::{Clock, Denial, Entropy, Principal};
+use mcp_identity::{Clock, Denial, Entropy};
 use mcp_listen::{Peer, RequestBody};
-use mcp_protocol::Server;
-use mcp_transport::{HttpSettings, McpService, ResponseBody};
+use mcp_transport::{HttpSettings, McpService, ResponseBody, Sessions};
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_layer::Layer as _;
@@ -31,7 +30,7 @@ use crate::health::{Health, json};
 
 /// What the stack is built from.
 pub(crate) struct Parts {
-    pub(crate) server: Arc<Server<Principal>>,
+    pub(crate) sessions: Sessions,
     pub(crate) door: Arc<dyn Authenticate>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
@@ -54,7 +53,7 @@ pub(crate) fn stack(
     + 'static,
     StartFault,
 > {
-    let router = router(parts.server, parts.door, parts.clock, parts.health, config);
+    let router = router(parts.sessions, parts.door, parts.clock, parts.health, config);
     Ok(ServiceBuilder::new()
         .map_request(with_peer_address)
         // No answer is anything but what it says it is, whoever made it.
@@ -126,14 +125,14 @@ fn host_origin(config: &HttpConfig, bound: IpAddr) -> Result<HostOriginSettings,
 }
 
 fn router(
-    server: Arc<Server<Principal>>,
+    sessions: Sessions,
     door: Arc<dyn Authenticate>,
     clock: Arc<dyn Clock>,
     health: Health,
     config: &HttpConfig,
 ) -> Router {
     let max_body_bytes = usize::try_from(config.limits.max_body_bytes).unwrap_or(usize::MAX);
-    let mcp = McpService::new(server, HttpSettings { max_body_bytes }, needs_credential);
+    let mcp = McpService::new(sessions, HttpSettings { max_body_bytes }, needs_credential);
     // Only in front of what a token opens: `/health` answers whatever is sent along.
     Router { mcp: AuthLayer::new(door, clock).layer(mcp), health }
 }

@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use crate::error::{Code, RpcError};
-use crate::modern::RoutingHeaders;
+use crate::headers::RoutingHeaders;
 use crate::revision::Revision;
 
 /// The most messages of one batch.
@@ -14,14 +14,16 @@ pub(crate) fn is_batch(message: &[u8]) -> bool {
     message.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[')
 }
 
-/// The messages of a batch, unread, if this client may send one: over HTTP, and with the revision that has
-/// them, which is also what a request without a version header counts as.
+/// The messages of a batch, unread, if this client may send one: with the revision that has
+/// them, which over HTTP is also what a client counts as that says nothing.
 pub(crate) fn split<'a>(
     message: &'a [u8],
     headers: Option<&RoutingHeaders<'_>>,
+    agreed: Option<Revision>,
 ) -> Result<Vec<&'a RawValue>, RpcError> {
     let invalid = |fault: String| RpcError::new(Code::InvalidRequest, fault);
-    let version = headers.map(|headers| headers.version.unwrap_or(Revision::ASSUMED.as_str()));
+    let agreed = agreed.or(headers.map(|_| Revision::ASSUMED)).map(Revision::as_str);
+    let version = headers.and_then(|headers| headers.version).or(agreed);
     if version != Some(Revision::ASSUMED.as_str()) {
         return Err(invalid("Invalid Request: this revision has no batches".into()));
     }

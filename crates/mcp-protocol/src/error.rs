@@ -17,8 +17,12 @@ pub enum Code {
     InvalidParams,
     /// -32603: our own failure.
     InternalError,
+    /// -32002 (legacy): there is no such resource.
+    ResourceNotFound,
     /// -32020 (modern): a routing header is missing or differs from the body.
     HeaderMismatch,
+    /// -32021 (modern): the client did not say that it can do what is needed.
+    MissingCapability,
     /// -32022 (modern): the revision asked for is not served.
     UnsupportedVersion,
 }
@@ -33,7 +37,9 @@ impl Code {
             Self::MethodNotFound => -32601,
             Self::InvalidParams => -32602,
             Self::InternalError => -32603,
+            Self::ResourceNotFound => -32002,
             Self::HeaderMismatch => -32020,
+            Self::MissingCapability => -32021,
             Self::UnsupportedVersion => -32022,
         }
     }

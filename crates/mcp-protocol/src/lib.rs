@@ -12,22 +12,48 @@
 //! escaped into the answer as it is produced: a million rows never lie in memory twice, nor once.
 
 mod batch;
+mod change;
+mod client;
+mod completion;
+mod content;
+mod context;
+mod conversation;
 mod error;
+mod headers;
 mod message;
 mod modern;
 mod output;
+mod page;
 mod params;
+mod prompt;
+mod question;
+mod request_state;
+mod resource;
 mod revision;
 mod server;
 mod strict;
 mod tool;
+mod uri_template;
 
+pub use change::{Announcer, Change};
+pub use client::{Capability, ClientCapabilities, Handshake, LogLevel};
+pub use completion::{Completion, CompletionCall};
+pub use content::{Content, Icon, ResourceBody, ResourceContents};
+pub use context::Context;
+pub use conversation::Conversation;
 pub use error::{Code, RpcError};
-pub use message::{Incoming, Request, parse};
-pub use modern::{RoutingHeaders, decode_header};
-pub use output::{Gone, Output, Sink};
+pub use headers::{Found, ParameterHeaders, RoutingHeaders, decode_header};
+pub use message::{Incoming, Request, Response, parse};
+pub use output::{Gone, Output, Part, Sink};
+pub use prompt::{
+    Failure, Prompt, PromptArgument, PromptCall, PromptDescriptor, PromptMessage, PromptResult,
+    Role,
+};
+pub use question::{Answers, Interruption, Question};
+pub use request_state::{RequestStates, Surroundings};
+pub use resource::{ReadCall, Resource, ResourceDescriptor, ResourceTemplate};
 pub use revision::{Era, Revision};
-pub use server::{Exchange, Implementation, Reply, Server, ServerBuilder, Status};
+pub use server::{Exchange, Feed, Implementation, Reply, Server, ServerBuilder, Status};
 pub use tool::{
-    Annotations, BoxFuture, TextOutput, Tool, ToolCall, ToolDescriptor, ToolFailure, ToolResult,
+    Annotations, BoxFuture, Tool, ToolCall, ToolDescriptor, ToolFailure, ToolOutput, ToolResult,
 };

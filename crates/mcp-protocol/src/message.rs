@@ -21,7 +21,16 @@ pub enum Incoming<'a> {
         params: Option<&'a RawValue>,
     },
     /// Answers a question of this server.
-    Response,
+    Response(Response<'a>),
+}
+
+/// The answer to a question of this server.
+#[derive(Debug)]
+pub struct Response<'a> {
+    /// The id of the question.
+    pub id: &'a RawValue,
+    /// What it says, unread; `None` if it is an error.
+    pub result: Option<&'a RawValue>,
 }
 
 /// A message that wants an answer.
@@ -39,7 +48,6 @@ pub struct Request<'a> {
 struct Envelope<'a> {
     #[serde(borrow)]
     jsonrpc: Option<&'a RawValue>,
-    // `Present` keeps the difference between a null id and none at all.
     #[serde(borrow, default)]
     id: Present<'a>,
     #[serde(borrow)]
@@ -52,8 +60,9 @@ struct Envelope<'a> {
     error: Option<&'a RawValue>,
 }
 
-#[derive(Default)]
-struct Present<'a>(Option<&'a RawValue>);
+/// A member that may be `null`, which is not the same as missing.
+#[derive(Debug, Default)]
+pub(crate) struct Present<'a>(pub(crate) Option<&'a RawValue>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Present<'a> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -91,7 +100,7 @@ pub fn parse(bytes: &[u8]) -> Result<Incoming<'_>, Refused<'_>> {
     }
     let Some(method) = envelope.method else {
         return match (id, envelope.result.is_some() ^ envelope.error.is_some()) {
-            (Some(_), true) => Ok(Incoming::Response),
+            (Some(id), true) => Ok(Incoming::Response(Response { id, result: envelope.result })),
             _ => Err(invalid(id, "method is missing")),
         };
     };

@@ -1,22 +1,33 @@
-//! The bytes of an answer on their way out.
+//! The bytes of an answer on their way out, and the messages that go before them.
 
-use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+
+use crate::tool::BoxFuture;
 
 /// Nobody reads the answer any more. Whoever meets this stops working on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the client is gone")]
 pub struct Gone;
 
-/// Takes the parts of an answer that is too large to be held. One part at a time: a producer
-/// waits until the last one is on its way, and so does PostgreSQL behind it.
-pub trait Sink: Send + Sync {
-    /// Ready when the next part may be sent.
-    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>>;
+/// Something that leaves before the answer is whole.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Part {
+    /// A part of the answer. Once one has left, messages can no longer go before it.
+    Answer(Vec<u8>),
+    /// A whole message of its own: a notification, or a question.
+    Message(Vec<u8>),
+    /// The client may go, and ask for the rest later.
+    LetGo,
+}
 
-    /// Takes a part. Called only after `poll_ready` said so.
-    fn send(&self, part: Vec<u8>);
+/// Takes what leaves before the answer is whole, one part at a time: a producer waits until the
+/// last one is on its way, and so does PostgreSQL behind it.
+pub trait Sink: Send + Sync {
+    /// Sends a part, as soon as there is room for it.
+    fn send(&self, part: Part) -> BoxFuture<'_, Result<(), Gone>>;
+
+    /// Whether messages reach the client. Where they do not, none is sent.
+    fn carries_messages(&self) -> bool;
 }
 
 /// An answer being written: small ones stay in the buffer until they are whole; large ones leave
@@ -24,6 +35,9 @@ pub trait Sink: Send + Sync {
 pub struct Output {
     buffer: Vec<u8>,
     sink: Option<Arc<dyn Sink>>,
+    streams: bool,
+    /// A part of the answer has left.
+    begun: bool,
 }
 
 impl Output {
@@ -33,13 +47,24 @@ impl Output {
     /// An answer whose parts leave through `sink` as they grow.
     #[must_use]
     pub fn streamed(sink: Arc<dyn Sink>) -> Self {
-        Self { buffer: Vec::with_capacity(512), sink: Some(sink) }
+        Self { streams: true, ..Self::beside(sink) }
     }
 
-    /// An answer that is held until it is whole.
+    /// An answer that is held until it is whole; messages leave through `sink`.
+    #[must_use]
+    pub fn beside(sink: Arc<dyn Sink>) -> Self {
+        Self { sink: Some(sink), ..Self::held() }
+    }
+
+    /// An answer that is held until it is whole, and nothing goes before it.
     #[must_use]
     pub fn held() -> Self {
-        Self { buffer: Vec::with_capacity(512), sink: None }
+        Self { buffer: Vec::with_capacity(512), sink: None, streams: false, begun: false }
+    }
+
+    /// The way of messages that go before the answer.
+    pub(crate) fn messages(&self) -> Messages {
+        Messages(self.sink.clone())
     }
 
     /// Appends bytes as they are.
@@ -52,21 +77,57 @@ impl Output {
         escape_into(&mut self.buffer, text);
     }
 
+    /// Where the next byte will stand.
+    pub(crate) fn mark(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Takes back what was written since `mark`; `false` if some of the answer has left already.
+    pub(crate) fn rewind(&mut self, mark: usize) -> bool {
+        if !self.begun {
+            self.buffer.truncate(mark);
+        }
+        !self.begun
+    }
+
     /// Lets a part leave if one has grown, waiting until there is room for it.
     pub(crate) async fn relieve(&mut self) -> Result<(), Gone> {
-        if self.buffer.len() < Self::PART {
+        if self.buffer.len() < Self::PART || !self.streams {
             return Ok(());
         }
         let Some(sink) = &self.sink else { return Ok(()) };
-        poll_fn(|cx| sink.poll_ready(cx)).await?;
-        sink.send(std::mem::take(&mut self.buffer));
-        Ok(())
+        self.begun = true;
+        sink.send(Part::Answer(std::mem::take(&mut self.buffer))).await
+    }
+
+    /// The same, with a part before it that has left already.
+    pub(crate) fn after(mut self, part: Vec<u8>) -> Self {
+        self.buffer.splice(..0, part);
+        self
     }
 
     /// What has not left yet: the whole answer, or its last part.
     #[must_use]
     pub fn into_rest(self) -> Vec<u8> {
         self.buffer
+    }
+}
+
+/// The way of messages that go before an answer.
+#[derive(Clone)]
+pub(crate) struct Messages(Option<Arc<dyn Sink>>);
+
+impl Messages {
+    /// Whether there is any point in sending one.
+    pub(crate) fn reach_the_client(&self) -> bool {
+        self.0.as_ref().is_some_and(|sink| sink.carries_messages())
+    }
+
+    pub(crate) async fn send(&self, part: Part) -> Result<(), Gone> {
+        match &self.0 {
+            Some(sink) => sink.send(part).await,
+            None => Ok(()),
+        }
     }
 }
 

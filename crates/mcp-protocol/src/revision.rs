@@ -31,6 +31,11 @@ impl Revision {
     /// The newest one that `initialize` can agree on.
     pub const NEWEST_LEGACY: Self = Self::V2025_11_25;
 
+    /// Those of the modern era, oldest first.
+    pub(crate) fn modern() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(|revision| revision.era() == Era::Modern)
+    }
+
     /// The name on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {

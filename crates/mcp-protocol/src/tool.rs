@@ -6,7 +6,12 @@ use std::pin::Pin;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
+use crate::content::{Content, Icon, add_icons};
+use crate::context::Context;
+use crate::error::RpcError;
 use crate::output::{Gone, Output};
+use crate::question::Interruption;
+use crate::revision::Revision;
 
 /// What a tool's call returns: tools are used as `dyn`.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -16,12 +21,13 @@ pub trait Tool<P>: Send + Sync {
     /// How the tool presents itself. The same for everybody, for as long as the server runs.
     fn descriptor(&self) -> ToolDescriptor;
 
-    /// Does it, writing text as it comes. What was written before a failure stays in the answer;
-    /// the failure's own text is appended.
+    /// Does it, writing the result as it comes. What was written before a failure stays in the
+    /// answer; the failure's own text is appended. The call ends early by being dropped: when
+    /// its client cancels it, or is gone.
     fn call<'a>(
         &'a self,
         call: ToolCall<'a, P>,
-        text: &'a mut TextOutput,
+        output: &'a mut ToolOutput,
     ) -> BoxFuture<'a, Result<ToolResult, ToolFailure>>;
 }
 
@@ -31,6 +37,8 @@ pub struct ToolCall<'a, P> {
     pub principal: &'a P,
     /// A JSON object; empty if the client sent none.
     pub arguments: &'a RawValue,
+    /// The client, and the way back to it.
+    pub context: &'a Context<'a>,
 }
 
 /// A call that ended well.
@@ -46,6 +54,10 @@ pub enum ToolFailure {
     /// Told to the model, in words that it can act on. An `isError` result, not an error of the
     /// protocol.
     Told(String),
+    /// An error of the protocol answers: for what the model cannot act on.
+    Refused(RpcError),
+    /// The client must answer a question first.
+    Interrupted(Interruption),
     /// Nobody is left to tell.
     Gone,
 }
@@ -56,21 +68,95 @@ impl From<Gone> for ToolFailure {
     }
 }
 
-/// The text of a tool's result, escaped into the answer as it is written.
-pub struct TextOutput {
-    pub(crate) output: Output,
-    pub(crate) is_empty: bool,
+impl From<Interruption> for ToolFailure {
+    fn from(interruption: Interruption) -> Self {
+        Self::Interrupted(interruption)
+    }
 }
 
-impl TextOutput {
-    /// Appends text, and waits while the client is slower than the tool.
+/// The result of a tool, written into the answer as it comes.
+pub struct ToolOutput {
+    pub(crate) output: Output,
+    revision: Revision,
+    state: Writing,
+}
+
+/// Where in the list of content the output stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Writing {
+    Nothing,
+    /// Inside the text of a piece; `true` once there is some.
+    Text(bool),
+    /// After a piece.
+    Between,
+}
+
+impl ToolOutput {
+    pub(crate) fn new(mut output: Output, revision: Revision) -> Self {
+        output.push(br#""content":["#);
+        Self { output, revision, state: Writing::Nothing }
+    }
+
+    /// Appends text, and waits while the client is slower than the tool. Texts written one after
+    /// the other are one piece of content.
     ///
     /// # Errors
     /// [`Gone`]: nobody reads any more.
     pub async fn write(&mut self, text: &str) -> Result<(), Gone> {
-        self.is_empty &= text.is_empty();
+        let before = match self.state {
+            Writing::Text(some) => some,
+            Writing::Nothing | Writing::Between => {
+                self.separate();
+                self.output.push(br#"{"type":"text","text":""#);
+                false
+            }
+        };
+        self.state = Writing::Text(before || !text.is_empty());
         self.output.push_escaped(text);
         self.output.relieve().await
+    }
+
+    /// Appends a piece of content of any kind.
+    ///
+    /// # Errors
+    /// [`Gone`]: nobody reads any more.
+    pub async fn content(&mut self, content: &Content) -> Result<(), Gone> {
+        self.close_text();
+        self.separate();
+        self.output.push(content.to_json(self.revision).to_string().as_bytes());
+        self.state = Writing::Between;
+        self.output.relieve().await
+    }
+
+    /// Appends what went wrong, on a line of its own.
+    pub(crate) async fn fail(&mut self, told: &str) -> Result<(), Gone> {
+        if self.state == Writing::Text(true) {
+            self.write("\n").await?;
+        }
+        self.write(told).await
+    }
+
+    /// Ends the list of content; it is never empty.
+    pub(crate) async fn close(mut self) -> Result<Output, Gone> {
+        if self.state == Writing::Nothing {
+            self.write("").await?;
+        }
+        self.close_text();
+        self.output.push(b"]");
+        Ok(self.output)
+    }
+
+    fn separate(&mut self) {
+        if self.state == Writing::Between {
+            self.output.push(b",");
+        }
+    }
+
+    fn close_text(&mut self) {
+        if matches!(self.state, Writing::Text(_)) {
+            self.output.push(br#""}"#);
+            self.state = Writing::Between;
+        }
     }
 }
 
@@ -89,6 +175,8 @@ pub struct ToolDescriptor {
     pub output_schema: Option<Value>,
     /// Hints about what it does to the world.
     pub annotations: Annotations,
+    /// Pictures beside its name.
+    pub icons: Vec<Icon>,
 }
 
 /// Hints for clients; never a promise that anything relies on.
@@ -133,6 +221,8 @@ impl ToolDescriptor {
                 "openWorldHint": hints.open_world,
             }),
         );
-        Value::Object(entry)
+        let mut entry = Value::Object(entry);
+        add_icons(&mut entry, &self.icons);
+        entry
     }
 }

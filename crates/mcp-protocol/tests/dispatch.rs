@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use mcp_protocol::{
     Annotations, BoxFuture, Code, Era, Exchange, Implementation, Output, RoutingHeaders, Server,
-    Status, TextOutput, Tool, ToolCall, ToolDescriptor, ToolFailure, ToolResult,
+    Status, Tool, ToolCall, ToolDescriptor, ToolFailure, ToolOutput, ToolResult,
 };
 use serde_json::{Value, json};
 
@@ -24,13 +24,14 @@ impl Tool<u32> for Echo {
             input_schema: json!({ "type": "object" }),
             output_schema: None,
             annotations: Annotations::READS,
+            icons: Vec::new(),
         }
     }
 
     fn call<'a>(
         &'a self,
         call: ToolCall<'a, u32>,
-        text: &'a mut TextOutput,
+        text: &'a mut ToolOutput,
     ) -> BoxFuture<'a, Result<ToolResult, ToolFailure>> {
         Box::pin(async move {
             text.write(&format!("{} said {}", call.principal, call.arguments)).await?;
@@ -43,7 +44,8 @@ impl Tool<u32> for Echo {
 }
 
 fn server() -> Server<u32> {
-    let implementation = Implementation { name: "echo", title: "Echo", version: "1" };
+    let implementation =
+        Implementation { name: "echo", title: "Echo", version: "1", icons: Vec::new() };
     Server::builder(implementation)
         .tool(Arc::new(Echo("echo")))
         .tool(Arc::new(Echo("secret")))
@@ -53,7 +55,8 @@ fn server() -> Server<u32> {
 
 fn ask_as(caller: u32, message: &str, headers: Option<RoutingHeaders<'_>>) -> (Status, Value) {
     let server = server();
-    let exchange = Exchange { principal: &caller, message: message.as_bytes(), headers };
+    let exchange =
+        Exchange { principal: &caller, message: message.as_bytes(), headers, conversation: None };
     let mut reply = pin!(server.handle(exchange, Output::held()));
     let Poll::Ready(reply) = reply.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
         panic!("nothing here waits");
@@ -207,6 +210,7 @@ fn headers_that_differ_from_the_body_stop_the_request_before_it_runs() {
         method: Some("tools/call"),
         name: Some("echo"),
         doubled: None,
+        parameters: None,
     };
     let (status, _) = ask_as(7, &call, Some(right));
     assert_eq!(status, Status::Answered);

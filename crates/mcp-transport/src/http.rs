@@ -2,9 +2,10 @@
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -12,16 +13,26 @@ use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use mcp_identity::Principal;
-use mcp_protocol::{Code, Era, Exchange, Output, Reply, RoutingHeaders, Server, Status};
+use mcp_protocol::{Code, Era, Exchange, Handshake, Output, Part, Reply, Revision, Status};
 use tower_service::Service;
 
-use crate::body::{ResponseBody, Work};
+use crate::body::ResponseBody;
+use crate::feed;
+use crate::job::{Home, Job, Step, event};
+use crate::request_headers::{
+    Parameters, SESSION, is_json, only, routing_headers, takes_event_stream,
+};
+use crate::session::McpSession;
+use crate::sessions::Sessions;
 use crate::slot::Slot;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
-const METHOD: HeaderName = HeaderName::from_static("mcp-method");
-const NAME: HeaderName = HeaderName::from_static("mcp-name");
+const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
+const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+/// After this time without an answer, a client that takes an event stream gets one: something on
+/// the way may hold silence for death.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Limits of the endpoint. They come from `http.limits` in the configuration.
 #[derive(Clone, Copy, Debug)]
@@ -33,20 +44,20 @@ pub struct HttpSettings {
 /// Answers the MCP paths. Cheap to clone.
 #[derive(Clone)]
 pub struct McpService {
-    server: Arc<Server<Principal>>,
+    sessions: Sessions,
     settings: HttpSettings,
     needs_credential: fn() -> Response<ResponseBody>,
 }
 
 impl McpService {
-    /// The endpoint over `server`. `needs_credential` is what a stranger gets.
+    /// The endpoint over the server of `sessions`. `needs_credential` is what a stranger gets.
     #[must_use]
     pub fn new(
-        server: Arc<Server<Principal>>,
+        sessions: Sessions,
         settings: HttpSettings,
         needs_credential: fn() -> Response<ResponseBody>,
     ) -> Self {
-        Self { server, settings, needs_credential }
+        Self { sessions, settings, needs_credential }
     }
 
     async fn answer<B>(self, request: Request<B>) -> Response<ResponseBody>
@@ -58,21 +69,124 @@ impl McpService {
         let Some(principal) = parts.extensions.get::<Arc<Principal>>().cloned() else {
             return (self.needs_credential)();
         };
-        if parts.method != Method::POST {
-            return refused(StatusCode::METHOD_NOT_ALLOWED);
+        match parts.method {
+            Method::POST => {}
+            Method::GET => return self.listen(&principal, &parts.headers),
+            Method::DELETE => return self.end_session(&principal, &parts.headers),
+            _ => return refused(StatusCode::METHOD_NOT_ALLOWED),
         }
         if !is_json(&parts.headers) {
             return refused(StatusCode::UNSUPPORTED_MEDIA_TYPE);
         }
+        let session = match self.session_of(&principal, &parts.headers) {
+            Ok(session) => session,
+            Err(status) => return refused(status),
+        };
         match Limited::new(body, self.settings.max_body_bytes).collect().await {
             Ok(collected) => {
                 let message = collected.to_bytes();
-                respond(self.server, principal, parts.headers, message).await
+                self.respond(principal, parts.headers, session, message).await
             }
             Err(fault) if fault.is::<LengthLimitError>() => refused(StatusCode::PAYLOAD_TOO_LARGE),
             // The client stopped in the middle, or took too long.
             Err(_) => refused(StatusCode::REQUEST_TIMEOUT),
         }
+    }
+
+    /// The session that a request names. The modern era has none, whatever a header says.
+    fn session_of(
+        &self,
+        principal: &Principal,
+        headers: &HeaderMap,
+    ) -> Result<Option<Arc<McpSession>>, StatusCode> {
+        let revision = only(headers, "mcp-protocol-version").ok().flatten();
+        let is_modern = revision.and_then(Revision::find).map(Revision::era) == Some(Era::Modern);
+        if is_modern || !headers.contains_key(SESSION) {
+            return Ok(None);
+        }
+        let id = only(headers, SESSION).map_err(|_| StatusCode::BAD_REQUEST)?;
+        let session = id.and_then(|id| self.sessions.find(id, principal));
+        session.map(Some).ok_or(StatusCode::NOT_FOUND)
+    }
+
+    /// GET: what a session hears between its requests, or missed of an earlier answer.
+    fn listen(&self, principal: &Principal, headers: &HeaderMap) -> Response<ResponseBody> {
+        let session = match self.session_of(principal, headers) {
+            Ok(Some(session)) => session,
+            Ok(None) => return refused(StatusCode::METHOD_NOT_ALLOWED),
+            Err(status) => return refused(status),
+        };
+        if !takes_event_stream(headers) {
+            return refused(StatusCode::NOT_ACCEPTABLE);
+        }
+        match feed::open(&self.sessions, session, headers) {
+            Ok(events) => event_stream(ResponseBody::feed(events, principal.lease.clone())),
+            Err(status) => refused(status),
+        }
+    }
+
+    /// DELETE: the client is done with its session.
+    fn end_session(&self, principal: &Principal, headers: &HeaderMap) -> Response<ResponseBody> {
+        match self.session_of(principal, headers) {
+            Ok(Some(session)) => {
+                self.sessions.end(&session);
+                empty(StatusCode::NO_CONTENT)
+            }
+            Ok(None) => refused(StatusCode::METHOD_NOT_ALLOWED),
+            Err(status) => refused(status),
+        }
+    }
+
+    async fn respond(
+        self,
+        principal: Arc<Principal>,
+        headers: HeaderMap,
+        session: Option<Arc<McpSession>>,
+        message: Bytes,
+    ) -> Response<ResponseBody> {
+        let slot = Arc::new(Slot::new(takes_event_stream(&headers)));
+        let output = Output::streamed(Arc::clone(&slot) as Arc<_>);
+        let server = Arc::clone(self.sessions.server());
+        let home = session.clone().map(|session| Home { sessions: self.sessions.clone(), session });
+        let (caller, lease) = (Arc::clone(&principal), principal.lease.clone());
+        let work = Box::pin(async move {
+            let parameters = Parameters(&headers);
+            let exchange = Exchange {
+                principal: &*caller,
+                message: &message,
+                headers: Some(routing_headers(&headers, &parameters)),
+                conversation: session.as_ref().map(|session| &session.conversation),
+            };
+            server.handle(exchange, output).await
+        });
+        let mut job = Job::new(work, slot, lease, home);
+        match begin(&mut job).await {
+            Begun::Whole(reply) => self.whole(&principal, job.session().is_some(), reply),
+            Begun::Parts(first) => json(StatusCode::OK, ResponseBody::parts(first, job)),
+            Begun::Events(first) => event_stream(events(first, job)),
+            Begun::LeaseEnded => (self.needs_credential)(),
+        }
+    }
+
+    /// The response to an answer that is there as a whole.
+    fn whole(
+        &self,
+        principal: &Principal,
+        has_session: bool,
+        reply: Reply,
+    ) -> Response<ResponseBody> {
+        let handshake = reply.handshake().filter(|_| !has_session);
+        let mut response = whole(reply);
+        let opened = handshake.and_then(|handshake| self.open(principal, handshake));
+        if let Some(id) = opened {
+            response.headers_mut().insert(SESSION, id);
+        }
+        response
+    }
+
+    fn open(&self, principal: &Principal, handshake: Handshake) -> Option<HeaderValue> {
+        let session = self.sessions.open(principal, handshake)?;
+        HeaderValue::from_str(&session.id).ok()
     }
 }
 
@@ -95,46 +209,93 @@ where
     }
 }
 
-/// How the work on an answer began.
+/// How an answer began, which decides what kind of response it is.
 enum Begun {
     Whole(Reply),
-    FirstPart(Vec<u8>),
+    Parts(Vec<u8>),
+    Events(First),
+    LeaseEnded,
 }
 
-async fn respond(
-    server: Arc<Server<Principal>>,
-    principal: Arc<Principal>,
-    headers: HeaderMap,
-    message: Bytes,
-) -> Response<ResponseBody> {
-    let slot = Arc::new(Slot::default());
-    let lease = principal.lease.clone();
-    let output = Output::streamed(Arc::clone(&slot) as Arc<_>);
-    let mut work: Work = Box::pin(async move {
-        let routing = routing_headers(&headers);
-        let exchange =
-            Exchange { principal: &*principal, message: &message, headers: Some(routing) };
-        server.handle(exchange, output).await
-    });
-    let begun = poll_fn(|cx| match work.as_mut().poll(cx) {
-        Poll::Ready(reply) => Poll::Ready(Begun::Whole(reply)),
+/// How an event stream begins.
+enum First {
+    /// With a message, and perhaps the answer right behind it.
+    Message(Vec<u8>, Option<Reply>),
+    /// By letting the client go.
+    LetGo,
+    /// With nothing: it took too long.
+    Silence,
+}
+
+/// Works until it is known what kind of response it will be.
+async fn begin(job: &mut Job) -> Begun {
+    let first = poll_fn(|cx| Poll::Ready(job.poll(cx))).await;
+    let step = match first {
+        Poll::Ready(step) => step,
         Poll::Pending => {
-            slot.take().map_or(Poll::Pending, |part| Poll::Ready(Begun::FirstPart(part)))
+            let patience = pin!(tokio::time::sleep(PATIENCE));
+            match next_step(job, patience).await {
+                Some(step) => step,
+                None => return Begun::Events(First::Silence),
+            }
         }
-    })
-    .await;
-    match begun {
-        // A part that left in the same breath in which the work ended comes first.
-        Begun::Whole(reply) => whole(reply, slot.take()),
-        Begun::FirstPart(part) => {
-            json(StatusCode::OK, ResponseBody::streaming(part, work, slot, lease))
+    };
+    match step {
+        Step::LeaseEnded => Begun::LeaseEnded,
+        Step::Part(Part::Answer(part)) => Begun::Parts(part),
+        Step::Part(Part::Message(message)) => Begun::Events(First::Message(message, None)),
+        Step::Part(Part::LetGo) => Begun::Events(First::LetGo),
+        Step::End(Some(Part::Message(message)), reply) => {
+            Begun::Events(First::Message(message, Some(reply)))
         }
+        Step::End(None | Some(Part::LetGo), reply) => Begun::Whole(reply),
+        // The part that left in the same breath in which the work ended comes first.
+        Step::End(Some(Part::Answer(part)), reply) => Begun::Whole(reply.after(part)),
     }
 }
 
-fn whole(reply: Reply, first_part: Option<Vec<u8>>) -> Response<ResponseBody> {
+/// The next step; `None`: a client that takes an event stream has waited long enough.
+async fn next_step(job: &mut Job, mut patience: Pin<&mut tokio::time::Sleep>) -> Option<Step> {
+    poll_fn(|cx| {
+        if let Poll::Ready(step) = job.poll(cx) {
+            return Poll::Ready(Some(step));
+        }
+        if !job.takes_events() {
+            return Poll::Pending;
+        }
+        patience.as_mut().poll(cx).map(|()| None)
+    })
+    .await
+}
+
+/// The event stream of a request.
+fn events(first: First, mut job: Job) -> ResponseBody {
+    let mut bytes = Vec::new();
+    let stream = job.session().and_then(|session| session.begin_stream());
+    if let Some((stream, priming)) = stream {
+        job.remember(stream);
+        bytes.extend(priming);
+    }
+    match first {
+        First::Message(message, reply) => {
+            bytes.extend(event(&job, &message));
+            if let Some(reply) = reply {
+                bytes.extend(event(&job, &reply.output.into_rest()));
+                if let (Some(session), Some(stream)) = (job.session(), job.stream()) {
+                    session.finish_stream(stream);
+                }
+            }
+        }
+        First::LetGo if job.let_go() => {}
+        First::LetGo | First::Silence => bytes.extend(crate::event::KEEP_ALIVE),
+    }
+    ResponseBody::events(bytes.into(), job)
+}
+
+fn whole(reply: Reply) -> Response<ResponseBody> {
     let status = match reply.status {
         Status::Accepted => return empty(StatusCode::ACCEPTED),
+        Status::Cancelled => return empty(StatusCode::NO_CONTENT),
         Status::Gone => return empty(StatusCode::INTERNAL_SERVER_ERROR),
         // The legacy era answers a request that was understood with 200, errors included.
         Status::Answered | Status::Refused(_, Some(Era::Legacy)) => StatusCode::OK,
@@ -142,22 +303,29 @@ fn whole(reply: Reply, first_part: Option<Vec<u8>>) -> Response<ResponseBody> {
         Status::Refused(Code::InternalError, _) => StatusCode::INTERNAL_SERVER_ERROR,
         Status::Refused(_, Some(Era::Modern) | None) => StatusCode::BAD_REQUEST,
     };
-    let rest = reply.output.into_rest();
-    let bytes = match first_part {
-        None => rest,
-        Some(mut bytes) => {
-            bytes.extend(rest);
-            bytes
-        }
-    };
-    json(status, Bytes::from(bytes).into())
+    json(status, Bytes::from(reply.output.into_rest()).into())
 }
 
 fn json(status: StatusCode, body: ResponseBody) -> Response<ResponseBody> {
+    typed(status, JSON, body)
+}
+
+fn event_stream(body: ResponseBody) -> Response<ResponseBody> {
+    let mut response = typed(StatusCode::OK, EVENT_STREAM, body);
+    // A proxy that collects a response before it passes it on would hold the events back.
+    response.headers_mut().insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
+    response
+}
+
+fn typed(
+    status: StatusCode,
+    content_type: HeaderValue,
+    body: ResponseBody,
+) -> Response<ResponseBody> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, JSON);
+    headers.insert(CONTENT_TYPE, content_type);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
@@ -173,31 +341,8 @@ fn refused(status: StatusCode) -> Response<ResponseBody> {
     let reason = status.canonical_reason().unwrap_or("Refused");
     let mut response = json(status, Bytes::from(format!(r#"{{"error":"{reason}"}}"#)).into());
     if status == StatusCode::METHOD_NOT_ALLOWED {
+        // GET and DELETE belong to sessions; who has none can only POST.
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
     }
     response
-}
-
-/// `application/json`, with or without parameters; said once.
-fn is_json(headers: &HeaderMap) -> bool {
-    let mut said = headers.get_all(CONTENT_TYPE).iter();
-    let (Some(value), None) = (said.next(), said.next()) else { return false };
-    let essence = value.to_str().ok().and_then(|text| text.split(';').next());
-    essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
-}
-
-fn routing_headers(headers: &HeaderMap) -> RoutingHeaders<'_> {
-    let mut doubled = None;
-    let mut once = |name: &HeaderName, shown: &'static str| {
-        let mut said = headers.get_all(name).iter();
-        let first = said.next();
-        if said.next().is_some() {
-            doubled = Some(shown);
-        }
-        first.and_then(|value| value.to_str().ok())
-    };
-    let version = once(&VERSION, "MCP-Protocol-Version");
-    let method = once(&METHOD, "Mcp-Method");
-    let name = once(&NAME, "Mcp-Name");
-    RoutingHeaders { version, method, name, doubled }
 }

@@ -9,10 +9,20 @@
 //! principal ends.
 
 mod body;
+mod event;
+mod event_log;
+mod feed;
 mod http;
+mod job;
+mod request_headers;
+mod request_states;
+mod session;
+mod sessions;
 mod slot;
 mod stdio;
 
 pub use body::{BodyError, ResponseBody};
 pub use http::{HttpSettings, McpService};
+pub use request_states::request_states;
+pub use sessions::{SessionKeeper, SessionSettings, Sessions};
 pub use stdio::serve_stdio;

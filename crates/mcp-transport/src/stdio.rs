@@ -1,18 +1,23 @@
 //! MCP on standard input and output: one message a line.
 
 use std::io;
+use std::sync::Arc;
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use mcp_identity::Principal;
-use mcp_protocol::{Exchange, Output, Server};
+use mcp_protocol::{BoxFuture, Conversation, Exchange, Feed, Gone, Output, Part, Server, Sink};
 use tokio::io::{
     AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _,
 };
+use tokio::sync::mpsc;
 
 /// The longest line, in bytes.
 const MAX_LINE: u64 = 1024 * 1024;
-/// How many requests are worked on at once; the next line waits.
-const MAX_IN_FLIGHT: usize = 16;
+/// How many messages are worked on at once; the next line waits. More than there can be open
+/// questions: or a client that is asked could not answer.
+const MAX_IN_FLIGHT: usize = 300;
+/// Messages that wait to be written; who sends another waits too.
+const MAX_WAITING: usize = 16;
 
 /// Serves the local caller until the input ends and everything asked is answered.
 ///
@@ -25,22 +30,50 @@ pub async fn serve_stdio(
     mut output: impl AsyncWrite + Unpin,
 ) -> io::Result<()> {
     let mut lines = Lines { input, line: Vec::new(), too_long: false };
+    let (sender, mut messages) = mpsc::channel(MAX_WAITING);
+    let desk = Desk { server, principal, conversation: Conversation::default(), messages: sender };
+    let mut feed = server.feed();
     let mut in_flight = FuturesUnordered::new();
     let mut open = true;
     while open || !in_flight.is_empty() {
-        let answer = tokio::select! {
-            Some(answer) = in_flight.next(), if !in_flight.is_empty() => answer,
+        let written = tokio::select! {
+            // A message of a request goes before its answer, so it is looked for first.
+            biased;
+            Some(message) = messages.recv() => vec![message],
+            Some(answer) = in_flight.next(), if !in_flight.is_empty() => vec![answer],
+            changes = hear(&mut feed, &desk.conversation) => {
+                if changes.is_none() {
+                    feed = None;
+                }
+                changes.unwrap_or_default()
+            }
             line = lines.next(), if open && in_flight.len() < MAX_IN_FLIGHT => {
-                match line? {
-                    Some(line) => in_flight.push(answer(server, principal, line)),
-                    None => open = false,
+                if let Some(line) = line? {
+                    in_flight.push(desk.answer(line));
+                } else {
+                    open = false;
+                    desk.conversation.end();
+                    server.end_listening();
                 }
                 continue;
             }
         };
-        write_line(&mut output, answer).await?;
+        for line in written {
+            write_line(&mut output, line).await?;
+        }
     }
     Ok(())
+}
+
+/// Changes that the client hears of, once it has begun in the legacy era.
+async fn hear(feed: &mut Option<Feed>, conversation: &Conversation) -> Option<Vec<Vec<u8>>> {
+    match feed {
+        Some(feed) => {
+            let changes = feed.next(conversation).await?;
+            Some(if conversation.handshake().is_some() { changes } else { Vec::new() })
+        }
+        None => std::future::pending().await,
+    }
 }
 
 /// What came in one line.
@@ -50,13 +83,48 @@ enum Line {
     TooLong,
 }
 
-async fn answer(server: &Server<Principal>, principal: &Principal, line: Line) -> Vec<u8> {
-    let message = match line {
-        Line::Message(message) => message,
-        Line::TooLong => return TOO_LONG.to_vec(),
-    };
-    let exchange = Exchange { principal, message: &message, headers: None };
-    server.handle(exchange, Output::held()).await.output.into_rest()
+/// Where the lines of the one client are answered.
+struct Desk<'s> {
+    server: &'s Server<Principal>,
+    principal: &'s Principal,
+    conversation: Conversation,
+    messages: mpsc::Sender<Vec<u8>>,
+}
+
+impl Desk<'_> {
+    async fn answer(&self, line: Line) -> Vec<u8> {
+        let message = match line {
+            Line::Message(message) => message,
+            Line::TooLong => return TOO_LONG.to_vec(),
+        };
+        let exchange = Exchange {
+            principal: self.principal,
+            message: &message,
+            headers: None,
+            conversation: Some(&self.conversation),
+        };
+        let output = Output::beside(Arc::new(Written(self.messages.clone())));
+        self.server.handle(exchange, output).await.output.into_rest()
+    }
+}
+
+/// Messages that go before an answer, on their way to standard output.
+struct Written(mpsc::Sender<Vec<u8>>);
+
+impl Sink for Written {
+    fn send(&self, part: Part) -> BoxFuture<'_, Result<(), Gone>> {
+        Box::pin(async move {
+            match part {
+                Part::Message(message) => self.0.send(message).await.map_err(|_| Gone),
+                // The client is on the other end of a pipe: it stays, and gets whole answers.
+                Part::Answer(_) | Part::LetGo => Ok(()),
+            }
+        })
+    }
+
+    fn carries_messages(&self) -> bool {
+        true
+    }
 }
 
 const TOO_LONG: &[u8] = br#"{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"Parse error: a message has at most 1048576 bytes"}}"#;

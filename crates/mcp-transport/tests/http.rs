@@ -10,10 +10,10 @@ use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use mcp_identity::{EndReason, Lease, LeaseEnd, Principal};
 use mcp_protocol::{
-    Annotations, BoxFuture, Implementation, Server, TextOutput, Tool, ToolCall, ToolDescriptor,
-    ToolFailure, ToolResult,
+    Annotations, BoxFuture, Implementation, Server, Tool, ToolCall, ToolDescriptor, ToolFailure,
+    ToolOutput, ToolResult,
 };
-use mcp_transport::{BodyError, HttpSettings, McpService, ResponseBody};
+use mcp_transport::{BodyError, HttpSettings, McpService, ResponseBody, SessionSettings, Sessions};
 use serde_json::{Value, json};
 use tower_service::Service as _;
 
@@ -29,13 +29,14 @@ impl Tool<Principal> for Lines {
             input_schema: json!({ "type": "object" }),
             output_schema: None,
             annotations: Annotations::READS,
+            icons: Vec::new(),
         }
     }
 
     fn call<'a>(
         &'a self,
         call: ToolCall<'a, Principal>,
-        text: &'a mut TextOutput,
+        text: &'a mut ToolOutput,
     ) -> BoxFuture<'a, Result<ToolResult, ToolFailure>> {
         Box::pin(async move {
             let arguments: Value = serde_json::from_str(call.arguments.get()).unwrap();
@@ -57,10 +58,12 @@ fn needs_credential() -> Response<ResponseBody> {
 }
 
 fn service() -> McpService {
-    let implementation = Implementation { name: "lines", title: "Lines", version: "1" };
+    let implementation =
+        Implementation { name: "lines", title: "Lines", version: "1", icons: Vec::new() };
     let server = Server::builder(implementation).tool(Arc::new(Lines)).build();
     let settings = HttpSettings { max_body_bytes: 4096 };
-    McpService::new(Arc::new(server), settings, needs_credential)
+    let (sessions, _keeper) = Sessions::new(Arc::new(server), SessionSettings::default());
+    McpService::new(sessions, settings, needs_credential)
 }
 
 fn principal() -> (Arc<Principal>, LeaseEnd) {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use mcp_identity::Principal;
 use mcp_protocol::{
-    Annotations, BoxFuture, TextOutput, Tool, ToolCall, ToolDescriptor, ToolFailure, ToolResult,
+    Annotations, BoxFuture, Tool, ToolCall, ToolDescriptor, ToolFailure, ToolOutput, ToolResult,
 };
 use mcp_query::{Column, Databases, QueryFault, Row, Rows, Stop};
 use serde::Deserialize;
@@ -72,7 +72,7 @@ impl GetSchemaInfo {
     async fn run(
         &self,
         call: ToolCall<'_, Principal>,
-        text: &mut TextOutput,
+        text: &mut ToolOutput,
     ) -> Result<ToolResult, ToolFailure> {
         let arguments: Arguments<'_> = crate::arguments::read(call.arguments)?;
         let told = |fault: QueryFault| failure(&fault);
@@ -121,13 +121,14 @@ impl Tool<Principal> for GetSchemaInfo {
             }),
             output_schema: None,
             annotations: Annotations::READS,
+            icons: Vec::new(),
         }
     }
 
     fn call<'a>(
         &'a self,
         call: ToolCall<'a, Principal>,
-        text: &'a mut TextOutput,
+        text: &'a mut ToolOutput,
     ) -> BoxFuture<'a, Result<ToolResult, ToolFailure>> {
         Box::pin(self.run(call, text))
     }
@@ -137,7 +138,7 @@ impl Tool<Principal> for GetSchemaInfo {
 struct SchemaWriter<'t> {
     compact: bool,
     max_bytes: u64,
-    text: &'t mut TextOutput,
+    text: &'t mut ToolOutput,
     /// Schema and name of the table that is being written.
     table: Option<(String, String)>,
     tables: u64,

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use mcp_identity::{DatabaseName, Principal};
 use mcp_protocol::{
-    Annotations, BoxFuture, TextOutput, Tool, ToolCall, ToolDescriptor, ToolFailure, ToolResult,
+    Annotations, BoxFuture, Tool, ToolCall, ToolDescriptor, ToolFailure, ToolOutput, ToolResult,
 };
 use mcp_query::{
     Column, Databases, Limits, QueryFault, Row, Rows, Stop, push_header, push_row, type_name,
@@ -52,7 +52,7 @@ impl QueryDatabase {
     async fn run(
         &self,
         call: ToolCall<'_, Principal>,
-        text: &mut TextOutput,
+        text: &mut ToolOutput,
     ) -> Result<ToolResult, ToolFailure> {
         let arguments: Arguments<'_> = crate::arguments::read(call.arguments)?;
         let principal = call.principal;
@@ -108,13 +108,14 @@ impl Tool<Principal> for QueryDatabase {
             }),
             output_schema: None,
             annotations: Annotations::READS,
+            icons: Vec::new(),
         }
     }
 
     fn call<'a>(
         &'a self,
         call: ToolCall<'a, Principal>,
-        text: &'a mut TextOutput,
+        text: &'a mut ToolOutput,
     ) -> BoxFuture<'a, Result<ToolResult, ToolFailure>> {
         Box::pin(self.run(call, text))
     }
@@ -132,7 +133,7 @@ struct PageWriter<'t> {
     format: Format,
     limit: u64,
     max_bytes: u64,
-    text: &'t mut TextOutput,
+    text: &'t mut ToolOutput,
     /// One line on its way, or the whole JSON.
     line: String,
     rows: u64,
@@ -150,7 +151,7 @@ enum Cut {
 }
 
 impl<'t> PageWriter<'t> {
-    fn new(format: Format, limit: u64, limits: Limits, text: &'t mut TextOutput) -> Self {
+    fn new(format: Format, limit: u64, limits: Limits, text: &'t mut ToolOutput) -> Self {
         let max_bytes = limits.max_result_bytes;
         Self { format, limit, max_bytes, text, line: String::new(), rows: 0, bytes: 0, cut: None }
     }

@@ -1,0 +1,100 @@
+//! `completion/complete`.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::answer::Answer;
+use super::{Call, Server, Stop};
+use crate::completion::CompletionCall;
+use crate::error::{RpcError, excerpt};
+use crate::output::Messages;
+use crate::prompt::Failure;
+use crate::request_state::Binding;
+
+/// What is being filled in.
+#[derive(Deserialize)]
+#[serde(tag = "type")]
+enum Reference<'a> {
+    #[serde(rename = "ref/prompt")]
+    Prompt {
+        #[serde(borrow)]
+        name: Cow<'a, str>,
+    },
+    #[serde(rename = "ref/resource")]
+    Resource {
+        #[serde(borrow)]
+        uri: Cow<'a, str>,
+    },
+}
+
+#[derive(Deserialize)]
+struct Argument<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(borrow)]
+    value: Cow<'a, str>,
+}
+
+#[derive(Default, Deserialize)]
+struct Others {
+    #[serde(default)]
+    arguments: BTreeMap<String, String>,
+}
+
+impl<P: Sync> Server<P> {
+    pub(super) async fn complete(
+        &self,
+        call: &Call<'_, P>,
+        messages: Messages,
+    ) -> Result<Answer, Stop> {
+        let reference: Reference<'_> = member(call.params.reference, "ref")?;
+        let argument: Argument<'_> = member(call.params.argument, "argument")?;
+        let others: Others = match call.params.context {
+            None => Others::default(),
+            given => member(given, "context")?,
+        };
+        let asked = CompletionCall {
+            principal: call.principal,
+            argument: &argument.name,
+            value: &argument.value,
+            arguments: &others.arguments,
+        };
+        let outcome = match &reference {
+            Reference::Prompt { name } => self.find_prompt(name)?.prompt.complete(asked).await,
+            Reference::Resource { uri } => {
+                let templates = &self.resources.templates;
+                let known = templates.iter().find(|registered| registered.uri == *uri);
+                let unknown = || {
+                    let uri = excerpt(uri);
+                    RpcError::invalid_params(format!("Unknown resource template: {uri}"))
+                };
+                known.ok_or_else(unknown)?.template.complete(asked).await
+            }
+        };
+        let binding = Binding { method: &call.request.method, target: "", arguments: None };
+        match outcome {
+            Ok(completion) => Ok(Answer::of(&completion.to_json())),
+            Err(Failure::NotFound) => {
+                let argument = excerpt(&argument.name);
+                let message = format!("Unknown argument: {argument}");
+                Err(Stop::Refused(RpcError::invalid_params(message)))
+            }
+            Err(failure) => {
+                let context = self.context(call, messages, &binding)?;
+                self.stopped(call, &binding, &context, failure)
+            }
+        }
+    }
+}
+
+fn member<'a, T: Deserialize<'a>>(
+    raw: Option<&'a RawValue>,
+    name: &'static str,
+) -> Result<T, RpcError> {
+    let raw = raw.ok_or_else(|| RpcError::invalid_params(format!("params.{name} is missing")))?;
+    serde_json::from_str(raw.get())
+        .map_err(|_| RpcError::invalid_params(format!("params.{name} is not what it should be")))
+}

@@ -1,0 +1,112 @@
+//! The request headers that the endpoint reads.
+
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
+use mcp_protocol::{Found, ParameterHeaders, RoutingHeaders};
+
+/// Names a protocol session.
+pub(crate) const SESSION: &str = "mcp-session-id";
+
+/// A header that is there twice, or is no text.
+pub(crate) struct Unusable;
+
+/// The value of a header that may stand there once.
+pub(crate) fn only<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, Unusable> {
+    let mut said = headers.get_all(name).iter();
+    let Some(first) = said.next() else { return Ok(None) };
+    match (first.to_str(), said.next()) {
+        (Ok(text), None) => Ok(Some(text)),
+        _ => Err(Unusable),
+    }
+}
+
+/// `application/json`, with or without parameters; said once.
+pub(crate) fn is_json(headers: &HeaderMap) -> bool {
+    let mut said = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(value), None) = (said.next(), said.next()) else { return false };
+    value.to_str().is_ok_and(|text| essence(text).eq_ignore_ascii_case("application/json"))
+}
+
+/// Whether the client says that it takes an event stream. Whoever says nothing, or takes
+/// anything (`*/*`, as curl does), gets plain JSON.
+pub(crate) fn takes_event_stream(headers: &HeaderMap) -> bool {
+    let said = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    said.flat_map(|text| text.split(',')).any(|range| {
+        let is_refused = range
+            .split(';')
+            .skip(1)
+            .filter_map(|parameter| parameter.trim().strip_prefix("q="))
+            .any(|quality| quality.parse::<f32>().is_ok_and(|quality| quality <= 0.0));
+        essence(range).eq_ignore_ascii_case("text/event-stream") && !is_refused
+    })
+}
+
+/// A media type without its parameters.
+fn essence(text: &str) -> &str {
+    text.split(';').next().unwrap_or_default().trim()
+}
+
+/// The headers that repeat the body of a modern request.
+pub(crate) fn routing_headers<'h>(
+    headers: &'h HeaderMap,
+    parameters: &'h Parameters<'h>,
+) -> RoutingHeaders<'h> {
+    let mut doubled = None;
+    let mut once = |name: &str, shown: &'static str| {
+        let mut said = headers.get_all(name).iter();
+        let first = said.next();
+        if said.next().is_some() {
+            doubled = Some(shown);
+        }
+        first.and_then(|value| value.to_str().ok())
+    };
+    let version = once("mcp-protocol-version", "MCP-Protocol-Version");
+    let method = once("mcp-method", "Mcp-Method");
+    let name = once("mcp-name", "Mcp-Name");
+    RoutingHeaders { version, method, name, doubled, parameters: Some(parameters) }
+}
+
+/// The headers that repeat arguments of a tool.
+#[derive(Debug)]
+pub(crate) struct Parameters<'h>(pub(crate) &'h HeaderMap);
+
+impl ParameterHeaders for Parameters<'_> {
+    fn find(&self, name: &str) -> Found<'_> {
+        match only(self.0, name) {
+            Ok(None) => Found::Nothing,
+            Ok(Some(text)) => Found::Once(text),
+            Err(Unusable) => Found::Unusable,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn accepting(values: &[&'static str]) -> HeaderMap {
+        values.iter().map(|value| (ACCEPT, HeaderValue::from_static(value))).collect()
+    }
+
+    #[test]
+    fn only_who_names_event_streams_takes_them() {
+        for yes in [
+            &["application/json, text/event-stream"][..],
+            &["text/event-stream"],
+            &["application/json", "TEXT/Event-Stream ; q=0.5"],
+        ] {
+            assert!(takes_event_stream(&accepting(yes)), "{yes:?}");
+        }
+        for no in [
+            &[][..],
+            &["*/*"],
+            &["text/*"],
+            &["application/json"],
+            &["text/event-stream;q=0"],
+            &["text/event-stream; q=0.000"],
+        ] {
+            assert!(!takes_event_stream(&accepting(no)), "{no:?}");
+        }
+    }
+}
