@@ -116,6 +116,9 @@ impl Context<'_> {
     ) -> Result<Answers, Interruption> {
         let questions: BTreeMap<_, _> =
             questions.into_iter().map(|(key, question)| (key.to_owned(), question)).collect();
+        if questions.is_empty() {
+            return Ok(Answers::default());
+        }
         for question in questions.values() {
             self.require(question.capability())?;
         }

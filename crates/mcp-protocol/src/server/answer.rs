@@ -68,8 +68,18 @@ pub(super) struct Answer {
     pub(super) members: Vec<u8>,
     /// How long it may be kept, where the modern era asks for that.
     pub(super) cache: Option<Cache>,
+    pub(super) kind: Kind,
+}
+
+/// What kind of result it is, in the modern era.
+#[derive(Clone, Copy, Default)]
+pub(super) enum Kind {
+    #[default]
+    Complete,
     /// The result is a question.
-    pub(super) asks: bool,
+    Asks,
+    /// The server presents itself.
+    Presents,
 }
 
 impl Answer {
@@ -110,13 +120,33 @@ impl Cache {
 pub(super) struct Tails {
     complete: Vec<u8>,
     asks: Vec<u8>,
+    presents: Vec<u8>,
 }
 
 impl Tails {
     pub(super) fn new(implementation: &Value) -> Self {
-        let meta = json!({ "io.modelcontextprotocol/serverInfo": implementation });
-        let tail = |kind: &str| format!(r#","resultType":"{kind}","_meta":{meta}"#).into_bytes();
-        Self { complete: tail("complete"), asks: tail("input_required") }
+        let tail = |kind: &str, implementation: &Value| {
+            let meta = json!({ "io.modelcontextprotocol/serverInfo": implementation });
+            format!(r#","resultType":"{kind}","_meta":{meta}"#).into_bytes()
+        };
+        // Every result names its server; its pictures, which are long, go with one of them.
+        let mut name = implementation.clone();
+        if let Some(members) = name.as_object_mut() {
+            members.remove("icons");
+        }
+        Self {
+            complete: tail("complete", &name),
+            asks: tail("input_required", &name),
+            presents: tail("complete", implementation),
+        }
+    }
+
+    fn of(&self, kind: Kind) -> &[u8] {
+        match kind {
+            Kind::Complete => &self.complete,
+            Kind::Asks => &self.asks,
+            Kind::Presents => &self.presents,
+        }
     }
 }
 
@@ -125,13 +155,14 @@ impl Tails {
 pub(super) struct Tail {
     /// Nothing stands before it.
     is_first: bool,
-    asks: bool,
+    kind: Kind,
     cache: Option<Cache>,
 }
 
 impl Tail {
     /// The end of a complete result that has members, and is not to be kept.
-    pub(super) const AFTER_MEMBERS: Self = Self { is_first: false, asks: false, cache: None };
+    pub(super) const AFTER_MEMBERS: Self =
+        Self { is_first: false, kind: Kind::Complete, cache: None };
 }
 
 impl<P> Server<P> {
@@ -140,7 +171,7 @@ impl<P> Server<P> {
         open_result(&mut output, call.request.id);
         output.push(&answer.members);
         let tail =
-            Tail { is_first: answer.members.is_empty(), asks: answer.asks, cache: answer.cache };
+            Tail { is_first: answer.members.is_empty(), kind: answer.kind, cache: answer.cache };
         self.close_result(&mut output, call.said.era(), tail);
         Reply::answered(output)
     }
@@ -156,7 +187,7 @@ impl<P> Server<P> {
     /// Ends a result as its era ends one.
     pub(super) fn close_result(&self, output: &mut Output, era: Era, tail: Tail) {
         if era == Era::Modern {
-            let written = if tail.asks { &self.tails.asks } else { &self.tails.complete };
+            let written = self.tails.of(tail.kind);
             // It begins with a comma, which an empty result has no use for.
             output.push(&written[usize::from(tail.is_first)..]);
             if let Some(cache) = tail.cache {
@@ -210,7 +241,7 @@ impl<P> Server<P> {
         let requests: BTreeMap<_, _> =
             questions.iter().map(|(key, question)| (key, question.to_json())).collect();
         let answer = Answer::of(&json!({ "inputRequests": requests, "requestState": state }));
-        Ok(Answer { asks: true, ..answer })
+        Ok(Answer { kind: Kind::Asks, ..answer })
     }
 }
 

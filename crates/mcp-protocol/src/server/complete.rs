@@ -13,6 +13,7 @@ use crate::error::{RpcError, excerpt};
 use crate::output::Messages;
 use crate::prompt::Failure;
 use crate::request_state::Binding;
+use crate::resource::ResourceTemplate;
 
 /// What is being filled in.
 #[derive(Deserialize)]
@@ -64,15 +65,7 @@ impl<P: Sync> Server<P> {
         };
         let outcome = match &reference {
             Reference::Prompt { name } => self.find_prompt(name)?.prompt.complete(asked).await,
-            Reference::Resource { uri } => {
-                let templates = &self.resources.templates;
-                let known = templates.iter().find(|registered| registered.uri == *uri);
-                let unknown = || {
-                    let uri = excerpt(uri);
-                    RpcError::invalid_params(format!("Unknown resource template: {uri}"))
-                };
-                known.ok_or_else(unknown)?.template.complete(asked).await
-            }
+            Reference::Resource { uri } => self.find_template(uri)?.complete(asked).await,
         };
         let binding = Binding { method: &call.request.method, target: "", arguments: None };
         match outcome {
@@ -87,6 +80,13 @@ impl<P: Sync> Server<P> {
                 self.stopped(call, &binding, &context, failure)
             }
         }
+    }
+
+    fn find_template(&self, uri: &str) -> Result<&dyn ResourceTemplate<P>, RpcError> {
+        let known = self.resources.templates.iter().find(|registered| registered.uri == uri);
+        known.map(|registered| &*registered.template).ok_or_else(|| {
+            RpcError::invalid_params(format!("Unknown resource template: {}", excerpt(uri)))
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::answer::{Answer, Cache, Reply, refuse};
+use super::answer::{Answer, Cache, Kind, Reply, refuse};
 use super::{Call, Server};
 use crate::client::{ClientCapabilities, Handshake, LogLevel};
 use crate::error::RpcError;
@@ -37,12 +37,12 @@ impl<P: Sync> Server<P> {
     /// `server/discover`.
     pub(super) fn discover(&self) -> Answer {
         let versions: Vec<_> = Revision::modern().map(Revision::as_str).collect();
-        Answer::of(&json!({
+        let answer = Answer::of(&json!({
             "supportedVersions": versions,
             "capabilities": self.capabilities(Era::Modern),
             "instructions": self.instructions,
-        }))
-        .kept(Cache::SHARED)
+        }));
+        Answer { kind: Kind::Presents, ..answer }.kept(Cache::SHARED)
     }
 
     /// `logging/setLevel`. Without a conversation nobody is there to be told anything.

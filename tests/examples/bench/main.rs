@@ -4,6 +4,8 @@
 //! one right after the other, three times in turn, and the median run is shown: these machines
 //! are shared, so the ratio of a pair says more than either number.
 
+mod dispatch;
+
 use std::error::Error;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -56,7 +58,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let typed = start_bare(&installation, &list, "typed")?;
     writeln!(out, "| figure | value |\n|---|---|")?;
     writeln!(out, "| cold start to the first answer | {:.0} ms |", millis(cold))?;
-    writeln!(out, "| idle RSS | {:.1} MiB |\n", kib_as_mib(rss))?;
+    writeln!(out, "| idle RSS | {:.1} MiB |", kib_as_mib(rss))?;
+    let costs = dispatch::measure();
+    let micros = |time: Duration| time.as_secs_f64() * 1e6;
+    let headers = costs.modern_call_with_headers.saturating_sub(costs.modern_call);
+    writeln!(out, "| dispatch of a `tools/list`, legacy | {:.2} µs |", micros(costs.legacy_list))?;
+    writeln!(out, "| dispatch of a `tools/call`, modern | {:.2} µs |", micros(costs.modern_call))?;
+    writeln!(out, "| validation of its four headers | {:.2} µs |\n", micros(headers))?;
     writeln!(
         out,
         "| load | connections | server | requests/s | ratio | p50 ms | p99 ms | CPU ms per 1,000 |"
