@@ -8,10 +8,15 @@ use std::path::PathBuf;
 /// When the test does not run from a target directory.
 #[must_use]
 pub fn binary(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("a test knows its own path");
-    // target/debug/deps/it-… → target/debug/NAME
-    let profile = test.parent().and_then(|deps| deps.parent()).expect("a target directory");
-    let path = profile.join(name);
-    assert!(path.exists(), "{name} is not built: run `cargo build --bins` first");
+    let path = profile_dir().join(name);
+    assert!(path.exists(), "{name} is not built: run `cargo build --bins --examples` first");
     path
+}
+
+/// The folder of one profile's build, such as `target/debug`.
+pub(crate) fn profile_dir() -> PathBuf {
+    let program = std::env::current_exe().expect("a test knows its own path");
+    // target/debug/deps/it-… and target/debug/examples/… → target/debug
+    let profile = program.parent().and_then(|folder| folder.parent());
+    profile.expect("a target directory").to_owned()
 }

@@ -111,12 +111,7 @@ impl Installation {
     /// When none is made.
     #[must_use]
     pub fn add_token(&self, arguments: &[&str]) -> String {
-        let output = self.admin(&[&["tokens", "add", "--note", "test"], arguments].concat());
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let token = text.lines().find_map(|line| line.strip_prefix("Token: "));
-        token
-            .unwrap_or_else(|| panic!("{text}{}", String::from_utf8_lossy(&output.stderr)))
-            .to_owned()
+        token_of(&self.admin(&[&["tokens", "add", "--note", "test"], arguments].concat()))
     }
 
     /// The id of the token that was made last.
@@ -157,4 +152,11 @@ impl Installation {
         let text = text.unwrap_or_else(|| panic!("no text in {answer}"));
         (text.to_owned(), answer["result"]["isError"] == true)
     }
+}
+
+/// The token that `mcp-admin tokens add` printed.
+pub(crate) fn token_of(added: &Output) -> String {
+    let text = String::from_utf8_lossy(&added.stdout);
+    let token = text.lines().find_map(|line| line.strip_prefix("Token: "));
+    token.unwrap_or_else(|| panic!("{text}{}", String::from_utf8_lossy(&added.stderr))).to_owned()
 }

@@ -3,6 +3,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::conformance;
 use crate::schema;
 use crate::setup;
 use crate::shell::{self, Failure, command, say};
@@ -58,6 +59,7 @@ fn steps(options: &Options) -> Vec<Step> {
             cargo(&["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])
         }),
         Step::new("test", || test::run(&[])),
+        Step::new("conformance", conformance::run),
         Step::new("documentation", documentation),
         Step::new("generated files", || schema::run(schema::Mode::Check)),
         Step::new("features", features),

@@ -6,6 +6,7 @@
 
 mod bench;
 mod ci;
+mod conformance;
 mod demo;
 mod schema;
 mod setup;
@@ -25,6 +26,7 @@ usage: cargo xtask TASK [ARGUMENTS]
   test [ARGUMENTS]      every test; arguments select among them (they go to cargo nextest)
   ci [--skip-test] [--advisories]
                         all that a change must pass
+  conformance           the protocol's own conformance suite, in both eras
   tidy                  the rules of docs/architecture.md and docs/style.md that can be checked
   bench                 measure the server beside a bare one, into docs/performance.md
   schema [--check]      write the generated files; --check only compares them
@@ -57,6 +59,7 @@ fn run(task: &str, arguments: &[String]) -> Option<Result<(), Failure>> {
     match task {
         "setup" if known(&["--run-only"]) => Some(setup::run(setup::Extent::of(has("--run-only")))),
         "bench" if known(&[]) => Some(bench::run()),
+        "conformance" if known(&[]) => Some(conformance::run()),
         "demo" => Some(demo::run(arguments)),
         "test" => Some(test::run(arguments)),
         "ci" if known(&["--skip-test", "--advisories"]) => Some(ci::run(&ci::Options {

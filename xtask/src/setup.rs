@@ -10,6 +10,7 @@ mod system;
 use std::fs::{self, File};
 use std::path::Path;
 
+pub(crate) use self::clients::Conformance;
 use crate::shell::{self, Failure, command, say};
 
 /// The versions that CI was last green with; the toolchain is pinned, so these are too.
@@ -44,6 +45,14 @@ pub(crate) fn run(extent: Extent) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Installs the conformance suite as well, which nothing but its own task needs.
+pub(crate) fn conformance() -> Result<Conformance, Failure> {
+    run(Extent::Testing)?;
+    let target = shell::root().join("target");
+    let _turn = turn(&target.join("setup.lock"))?;
+    clients::install_conformance(&target.join("clients"))
+}
+
 /// Installs a subcommand of cargo where it is missing. One that is there is taken as it is.
 pub(crate) fn cargo_tool(name: &str, version: &str) -> Result<(), Failure> {
     if shell::find_program(name).is_some() {
@@ -53,8 +62,8 @@ pub(crate) fn cargo_tool(name: &str, version: &str) -> Result<(), Failure> {
     shell::run(&mut command("cargo", &["install", "--locked", name, "--version", version]))
 }
 
-/// Waits until no other set-up runs in this tree; over when the file is dropped.
-fn turn(path: &Path) -> Result<File, Failure> {
+/// Waits until nobody else in this tree holds the lock of that name; over when the file is dropped.
+pub(crate) fn turn(path: &Path) -> Result<File, Failure> {
     let lock = File::create(path).map_err(Failure::file(path))?;
     lock.lock().map_err(Failure::file(path))?;
     Ok(lock)

@@ -1,19 +1,29 @@
 // The official TypeScript SDK, version 1, over Streamable HTTP.
 //
-//     MCP_TOKEN=… node sdk1.mjs URL STATEMENT
+//     MCP_TOKEN=… MCP_QUERY=STATEMENT node sdk1.mjs product URL
+//     MCP_TOKEN=…                     node sdk1.mjs fixture URL
 //
-// Prints one line of JSON: protocol, tools, is_error, text.
+// Prints one line of JSON (`conversation.mjs`).
 
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import {
+  ElicitRequestSchema,
+  LoggingMessageNotificationSchema,
+} from '@modelcontextprotocol/sdk/types.js';
 
-import { QUERY_TOOL, bearer, line } from './line.mjs';
+import { answer, converse, withBearer } from './conversation.mjs';
+import { ASKABLE, Official, newOverheard } from './official.mjs';
 
-const [url, statement] = process.argv.slice(2);
-const transport = new StreamableHTTPClientTransport(new URL(url), bearer());
-const client = new Client({ name: 'sdk1', version: '1.0.0' });
+const [server, url] = process.argv.slice(2);
+const transport = new StreamableHTTPClientTransport(new URL(url), withBearer());
+const client = new Client({ name: 'sdk1', version: '1.0.0' }, ASKABLE);
+const overheard = newOverheard();
+client.setRequestHandler(ElicitRequestSchema, ({ params }) => answer(overheard, params));
+client.setNotificationHandler(LoggingMessageNotificationSchema, ({ params }) => {
+  overheard.logged.push(params.data);
+});
 await client.connect(transport);
-const { tools } = await client.listTools();
-const result = await client.callTool({ name: QUERY_TOOL, arguments: { query: statement } });
-console.log(line(transport.protocolVersion, tools, result));
+const call = (params, options) => client.callTool(params, undefined, options);
+await converse(new Official(client, transport.protocolVersion, overheard, call), server);
 await client.close();

@@ -1,11 +1,13 @@
-//! The MCP clients of other people, which the behaviour tests run against the server.
+//! The programs of other people that are run against the server: MCP clients by the behaviour
+//! tests, the conformance suite by its task.
 //!
-//! Their lock files and our scripts stand in `tests/clients`; what is installed stands in
-//! `target/clients`, so that the tree stays clean:
+//! Their lock files and our scripts stand in `tests/clients` and `tests/conformance`; what is
+//! installed stands in `target/clients`, so that the tree stays clean:
 //!
 //! ```text
-//! python-mcp1/bin/python, python-mcp2/bin/python   run tests/clients/python/*.py
-//! bin/node                                         runs target/clients/node/*.mjs (copies)
+//! python-mcp1, -mcp2, -fastmcp (bin/python)   run tests/clients/python/*.py
+//! bin/node                                    runs node/*.mjs, inspector/*.mjs (copies),
+//!                                             and the suite in conformance
 //! ```
 
 use std::fs;
@@ -14,16 +16,28 @@ use std::process::Command;
 
 use crate::shell::{self, Failure, command, find_program, say};
 
-const PYTHON_CLIENTS: [&str; 2] = ["python-mcp1", "python-mcp2"];
+const PYTHON_CLIENTS: [&str; 3] = ["python-mcp1", "python-mcp2", "python-fastmcp"];
+const NODE_CLIENTS: [&str; 2] = ["node", "inspector"];
+const CONFORMANCE: &str = "conformance";
 
-/// The oldest Node.js that the clients run on.
-const OLDEST_NODE: u32 = 20;
+/// The oldest Node.js that they all run on, major and minor version: the Inspector's.
+const OLDEST_NODE: Version = (22, 19);
 
 /// The Node.js that npm delivers, where the system's is older than [`OLDEST_NODE`].
 const NODE_VERSION: &str = "24.21.0";
 
 /// The file in an installed client that holds the lock file it was installed from.
 const STAMP: &str = ".installed-from";
+
+type Version = (u32, u32);
+
+/// The conformance suite, installed.
+pub(crate) struct Conformance {
+    /// The Node.js that runs it.
+    pub(crate) node: PathBuf,
+    /// Where its packages and our scripts stand.
+    pub(crate) dir: PathBuf,
+}
 
 /// Installs each client whose lock file changed since it was installed.
 pub(super) fn install(into: &Path) -> Result<(), Failure> {
@@ -32,7 +46,18 @@ pub(super) fn install(into: &Path) -> Result<(), Failure> {
         python(&sources.join(name), &into.join(name))?;
     }
     let node = node_program(into)?;
-    node_packages(&sources.join("node"), &into.join("node"), &node)
+    for name in NODE_CLIENTS {
+        node_packages(&sources.join(name), &into.join(name), &node)?;
+    }
+    Ok(())
+}
+
+/// Installs the conformance suite if its lock file changed since it was installed.
+pub(super) fn install_conformance(into: &Path) -> Result<Conformance, Failure> {
+    let node = node_program(into)?;
+    let dir = into.join(CONFORMANCE);
+    node_packages(&shell::root().join("tests").join(CONFORMANCE), &dir, &node)?;
+    Ok(Conformance { node, dir })
 }
 
 fn python(source: &Path, into: &Path) -> Result<(), Failure> {
@@ -68,33 +93,34 @@ fn node_packages(source: &Path, into: &Path, node: &Path) -> Result<(), Failure>
 /// `bin/node`: the system's, or npm's own where that is too old for the clients.
 fn node_program(clients: &Path) -> Result<PathBuf, Failure> {
     let link = clients.join("bin/node");
-    if link.exists() {
+    if is_new_enough(&link) {
         return Ok(link);
     }
     let bin = clients.join("bin");
     fs::create_dir_all(&bin).map_err(Failure::file(&bin))?;
     let system = find_program("node").ok_or_else(|| Failure::new("node is missing"))?;
-    let node = if version(&system).is_some_and(|version| version >= OLDEST_NODE) {
+    let node = if is_new_enough(&system) {
         system
     } else {
         newer_node(&clients.join("node-runtime"), &system)?
     };
-    // What `exists` took for nothing may be a link that leads nowhere.
+    // There may be one to a Node.js that is too old by now, or that is gone.
     let _ = fs::remove_file(&link);
     std::os::unix::fs::symlink(&node, &link).map_err(Failure::file(&link))?;
     Ok(link)
 }
 
 fn newer_node(into: &Path, system: &Path) -> Result<PathBuf, Failure> {
+    let (major, minor) = OLDEST_NODE;
     let machine = match (std::env::consts::OS, std::env::consts::ARCH) {
         ("linux", "x86_64") => "linux-x64",
         ("linux", "aarch64") => "linux-arm64",
         (os, arch) => {
-            let message = format!("Node.js {OLDEST_NODE} or newer is missing, on {os} {arch}");
+            let message = format!("Node.js {major}.{minor} or newer is missing, on {os} {arch}");
             return Err(Failure::new(message).hint("install it, then run this again"));
         }
     };
-    say(format!("setup: Node.js is older than {OLDEST_NODE}; installing one beside it (npm)"));
+    say(format!("setup: Node.js is older than {major}.{minor}; installing one beside it (npm)"));
     fs::create_dir_all(into).map_err(Failure::file(into))?;
     let package = format!("node-{machine}@{NODE_VERSION}");
     let install = ["install", "--no-save", "--ignore-scripts", "--prefix", "."];
@@ -114,14 +140,17 @@ fn npm(node: &Path, arguments: &[&str]) -> Command {
     npm
 }
 
-/// The major version of a Node.js: `v20.20.2` is 20.
-fn version(node: &Path) -> Option<u32> {
-    let output = command(node, &["--version"]).output().ok()?;
-    major(&String::from_utf8(output.stdout).ok()?)
+/// Is there a Node.js at this path that the clients run on?
+fn is_new_enough(node: &Path) -> bool {
+    let output = command(node, &["--version"]).output().ok();
+    let printed = output.and_then(|output| String::from_utf8(output.stdout).ok());
+    printed.and_then(|printed| version(&printed)).is_some_and(|version| version >= OLDEST_NODE)
 }
 
-fn major(version: &str) -> Option<u32> {
-    version.trim().strip_prefix('v')?.split('.').next()?.parse().ok()
+/// `v24.21.0` is 24 and 21.
+fn version(printed: &str) -> Option<Version> {
+    let mut numbers = printed.trim().strip_prefix('v')?.split('.').map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
 fn is_installed(client: &Path, lock: &str) -> bool {
@@ -160,16 +189,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_major_version_of_node_is_read() {
-        assert_eq!(major("v20.20.2\n"), Some(20));
-        assert_eq!(major("not a version"), None);
+    fn the_version_of_node_is_read() {
+        assert_eq!(version("v20.20.2\n"), Some((20, 20)));
+        assert_eq!(version("v22"), None);
+        assert_eq!(version("not a version"), None);
+    }
+
+    #[test]
+    fn what_is_not_there_is_not_new_enough() {
+        assert!(!is_new_enough(Path::new("no/such/node")));
     }
 
     #[test]
     fn lock_files_name_no_place_to_download_from() {
-        let clients = shell::root().join("tests/clients");
-        let lock = read(&clients.join("node/package-lock.json")).unwrap();
-        assert!(!lock.contains("\"resolved\""));
+        let tests = shell::root().join("tests");
+        let clients = tests.join("clients");
+        let node = NODE_CLIENTS.map(|name| clients.join(name));
+        for packages in node.into_iter().chain([tests.join(CONFORMANCE)]) {
+            let lock = read(&packages.join("package-lock.json")).unwrap();
+            assert!(!lock.contains("\"resolved\""), "{}", packages.display());
+        }
         for name in PYTHON_CLIENTS {
             let lock = read(&clients.join(name).join("requirements.txt")).unwrap();
             assert!(lock.lines().all(|line| line.starts_with('#') || line.contains("==")));
