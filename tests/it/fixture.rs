@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 use support::binary;
 
 /// A running fixture, and the client's ends of its pipes.
-struct Fixture {
+pub(crate) struct Fixture {
     child: Child,
     input: ChildStdin,
     output: Lines<BufReader<ChildStdout>>,
 }
 
 impl Fixture {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let mut child = Command::new(binary("examples/conformance_server"))
             .arg("--stdio")
             .env_clear()
@@ -28,15 +28,15 @@ impl Fixture {
         Self { child, input, output }
     }
 
-    fn request(&mut self, id: u32, method: &str, params: &Value) {
+    pub(crate) fn request(&mut self, id: u32, method: &str, params: &Value) {
         self.send(&json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }));
     }
 
-    fn send(&mut self, message: &Value) {
+    pub(crate) fn send(&mut self, message: &Value) {
         writeln!(self.input, "{message}").unwrap();
     }
 
-    fn next(&mut self) -> Value {
+    pub(crate) fn next(&mut self) -> Value {
         serde_json::from_str(&self.output.next().unwrap().unwrap()).unwrap()
     }
 
@@ -50,7 +50,7 @@ impl Fixture {
     }
 
     /// Ends the input, and with it the server. What it still said by then.
-    fn end(self) -> Vec<Value> {
+    pub(crate) fn end(self) -> Vec<Value> {
         let Self { mut child, input, output } = self;
         drop(input);
         let said = output.map(|line| serde_json::from_str(&line.unwrap()).unwrap()).collect();

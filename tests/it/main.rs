@@ -10,6 +10,7 @@ mod demo;
 mod documented_requests;
 mod fixture;
 mod fixture_clients;
+mod fixture_wire;
 mod queries;
 mod readme;
 mod revocation;

@@ -30,6 +30,16 @@ impl Capability {
     }
 }
 
+impl Capability {
+    /// The revision that has it first.
+    fn since(self) -> Revision {
+        match self {
+            Self::Elicitation => Revision::V2025_06_18,
+            Self::Sampling | Self::Roots => Revision::V2024_11_05,
+        }
+    }
+}
+
 /// The capabilities that a client declared. Nothing may rely on one that is not here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ClientCapabilities {
@@ -60,14 +70,16 @@ impl ClientCapabilities {
         })
     }
 
-    /// Whether the client declared it.
+    /// Whether the client declared it, and `revision` knows it: what a revision does not know is
+    /// not asked for in it, whatever a client says.
     #[must_use]
-    pub fn has(self, capability: Capability) -> bool {
-        match capability {
+    pub fn has(self, capability: Capability, revision: Revision) -> bool {
+        let declared = match capability {
             Capability::Elicitation => self.elicitation,
             Capability::Sampling => self.sampling,
             Capability::Roots => self.roots,
-        }
+        };
+        declared && revision >= capability.since()
     }
 }
 

@@ -46,7 +46,7 @@ impl Context<'_> {
     /// Whether the client can be asked that.
     #[must_use]
     pub fn has(&self, capability: Capability) -> bool {
-        self.capabilities.has(capability)
+        self.capabilities.has(capability, self.revision)
     }
 
     /// Insists that the client can be asked that.
