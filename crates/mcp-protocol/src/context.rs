@@ -150,7 +150,7 @@ impl Context<'_> {
         let mut open = Vec::new();
         for (key, question) in questions {
             let place =
-                conversation.ask().ok_or_else(|| unanswered("too many questions are open"))?;
+                conversation.ask().ok_or_else(|| unanswered("the client can be asked no more"))?;
             let mut request = question.to_json();
             request["jsonrpc"] = json!("2.0");
             request["id"] = json!(place.id);

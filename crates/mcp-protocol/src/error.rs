@@ -17,6 +17,9 @@ pub enum Code {
     InvalidParams,
     /// -32603: our own failure.
     InternalError,
+    /// -32603, too: a tool that reports its failures as errors of the protocol, because its
+    /// clients were written for that. No failure of ours.
+    ToolExecution,
     /// -32002 (legacy): there is no such resource.
     ResourceNotFound,
     /// -32020 (modern): a routing header is missing or differs from the body.
@@ -36,7 +39,7 @@ impl Code {
             Self::InvalidRequest => -32600,
             Self::MethodNotFound => -32601,
             Self::InvalidParams => -32602,
-            Self::InternalError => -32603,
+            Self::InternalError | Self::ToolExecution => -32603,
             Self::ResourceNotFound => -32002,
             Self::HeaderMismatch => -32020,
             Self::MissingCapability => -32021,
@@ -55,12 +58,30 @@ pub struct RpcError {
     pub message: Cow<'static, str>,
     /// Details that a program can use, if any.
     pub data: Option<Value>,
+    /// When to try again, where that is the reason.
+    pub hold_off: Option<HoldOff>,
+}
+
+/// Why a request was not even tried, and for how long that will be so. Where the transport has
+/// statuses, it has one for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HoldOff {
+    /// After how many seconds it may be tried again; at least 1.
+    pub seconds: u64,
+    /// The server is busy, and would be for anybody; `false`: this client tried too often.
+    pub busy: bool,
 }
 
 impl RpcError {
     /// An error without data.
     pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, message: message.into(), data: None }
+        Self { code, message: message.into(), data: None, hold_off: None }
+    }
+
+    /// The same, with details.
+    #[must_use]
+    pub fn with_data(self, data: Value) -> Self {
+        Self { data: Some(data), ..self }
     }
 
     /// [`Code::InvalidParams`] with a message.

@@ -41,7 +41,7 @@ pub use completion::{Completion, CompletionCall};
 pub use content::{Content, Icon, ResourceBody, ResourceContents};
 pub use context::Context;
 pub use conversation::Conversation;
-pub use error::{Code, RpcError};
+pub use error::{Code, HoldOff, RpcError};
 pub use headers::{Found, ParameterHeaders, RoutingHeaders, decode_header};
 pub use message::{Incoming, Request, Response, parse};
 pub use output::{Gone, Output, Part, Sink};

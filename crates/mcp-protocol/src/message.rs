@@ -89,6 +89,10 @@ pub fn parse(bytes: &[u8]) -> Result<Incoming<'_>, Refused<'_>> {
         id: None,
         error: RpcError::new(Code::ParseError, format!("Parse error: {fault}")),
     })?;
+    // What reads an object member by member would take them from an array, too.
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        return Err(invalid(None, "a message is one JSON object"));
+    }
     let envelope: Envelope<'_> =
         serde_json::from_slice(bytes).map_err(|_| invalid(None, "a message is one JSON object"))?;
     let id = envelope.id.0.filter(|id| is_id(id));

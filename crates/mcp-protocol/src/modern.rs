@@ -1,8 +1,6 @@
 //! What a request says about its client: in the modern era in `params._meta` and once more in
 //! headers, in the legacy era by the conversation that it belongs to.
 
-use std::borrow::Cow;
-
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -38,7 +36,7 @@ struct Meta<'a> {
     #[serde(borrow, rename = "io.modelcontextprotocol/clientCapabilities")]
     capabilities: Option<&'a RawValue>,
     #[serde(borrow, rename = "io.modelcontextprotocol/logLevel")]
-    log_level: Option<Cow<'a, str>>,
+    log_level: Option<&'a RawValue>,
     #[serde(borrow, rename = "progressToken")]
     progress_token: Option<&'a RawValue>,
 }
@@ -56,8 +54,9 @@ pub(crate) fn classify<'a>(
         let message = format!("the {header} header appears more than once");
         return Err(RpcError::new(Code::HeaderMismatch, message));
     }
-    let meta: Option<Meta<'a>> =
-        params.meta.and_then(|raw| serde_json::from_str::<Meta<'a>>(raw.get()).ok());
+    // Members are read by their names alone; one that is wrong hides none of the others.
+    let meta = params.meta.filter(|raw| raw.get().starts_with('{'));
+    let meta = meta.and_then(|raw| serde_json::from_str::<Meta<'a>>(raw.get()).ok());
     let meta = meta.unwrap_or_default();
     let progress_token = meta.progress_token.filter(|token| is_token(token));
     let header_version = headers.and_then(|headers| headers.version);
@@ -101,7 +100,7 @@ fn modern<'a>(
         headers::check(headers, &version, method, params)?;
     }
     let revision = Revision::find(&version).filter(|revision| revision.era() == Era::Modern);
-    let log_level = meta.log_level.as_deref().and_then(LogLevel::find);
+    let log_level = meta.log_level.and_then(text).and_then(|level| LogLevel::find(&level));
     match revision {
         Some(revision) => Ok(Said { revision, capabilities, log_level, progress_token: None }),
         None => Err(unsupported(&version)),
@@ -115,9 +114,6 @@ fn is_token(raw: &RawValue) -> bool {
 
 fn unsupported(requested: &str) -> RpcError {
     let supported: Vec<_> = Revision::modern().map(Revision::as_str).collect();
-    RpcError {
-        code: Code::UnsupportedVersion,
-        message: "Unsupported protocol version".into(),
-        data: Some(json!({ "supported": supported, "requested": excerpt(requested) })),
-    }
+    let data = json!({ "supported": supported, "requested": excerpt(requested) });
+    RpcError::new(Code::UnsupportedVersion, "Unsupported protocol version").with_data(data)
 }

@@ -14,7 +14,8 @@ use mcp_protocol::{Part, Reply, Status};
 use tokio::time::{Instant, Sleep};
 
 use crate::event::{self, KEEP_ALIVE};
-use crate::job::{Job, Step, event};
+use crate::job::{Job, Step, event, is_said};
+use crate::session::LoggedStream;
 
 /// Bytes that are there, or an answer that is still being made.
 pub struct ResponseBody(Inner);
@@ -101,7 +102,7 @@ impl Parts {
 
 /// The end of an answer, with the part that was left just before it.
 fn last(part: Option<Part>, reply: Reply) -> Result<Vec<u8>, BodyError> {
-    if reply.status == Status::Gone {
+    if !is_said(&reply) {
         return Err(BodyError::BrokenOff);
     }
     let mut last = match part {
@@ -153,24 +154,23 @@ impl Events {
             Step::LeaseEnded => return Err(BodyError::LeaseEnded),
             Step::Part(part) => self.take_part(part, was_answering),
             Step::End(part, reply) => {
-                if reply.status == Status::Gone {
+                let began = was_answering || matches!(part, Some(Part::Answer(_)));
+                let is_said = is_said(&reply);
+                // Half an answer must not look like a whole one.
+                if reply.status == Status::Gone || (began && !is_said) {
                     return Err(BodyError::BrokenOff);
                 }
-                let began = matches!(part, Some(Part::Answer(_)));
                 if let Some(part) = part {
                     self.take_part(part, was_answering);
                 }
-                let is_said = matches!(reply.status, Status::Answered | Status::Refused(..));
                 let rest = reply.output.into_rest();
-                if was_answering || began {
+                if began {
                     self.ready.push_back(rest.into());
                     self.ready.push_back(Bytes::from_static(event::END));
                 } else if is_said {
                     self.ready.push_back(event(&self.job, &rest));
                 }
-                if let (Some(session), Some(stream)) = (self.job.session(), self.job.stream()) {
-                    session.finish_stream(stream);
-                }
+                self.job.finish_stream();
             }
         }
         Ok(())
@@ -182,8 +182,7 @@ impl Events {
             Part::LetGo => self.over = self.job.let_go(),
             Part::Answer(part) => {
                 if !was_answering {
-                    let ids = self.job.session().zip(self.job.stream());
-                    let id = ids.map(|(session, stream)| session.next_id(stream));
+                    let id = self.job.stream().map(LoggedStream::next_id);
                     self.ready.push_back(event::begin(id).into());
                 }
                 self.ready.push_back(part.into());
@@ -210,8 +209,6 @@ impl Feed {
         }
         std::task::ready!(self.alive.poll(cx));
         self.alive.reset();
-        // The timer was polled before it was set anew: it must be once more.
-        cx.waker().wake_by_ref();
         Poll::Ready(Some(Ok(Bytes::from_static(KEEP_ALIVE))))
     }
 }

@@ -2,6 +2,8 @@
 //! back. Bounded: what a client does not fetch in time is forgotten, oldest first.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 
@@ -13,6 +15,29 @@ pub(crate) struct EventLog {
     streams: VecDeque<Stream>,
     last_stream: u64,
     bytes: usize,
+    budget: Arc<Budget>,
+}
+
+/// What the logs of all sessions together may hold, in bytes. One client cannot fill the memory
+/// with sessions that it never comes back for.
+#[derive(Debug)]
+pub(crate) struct Budget(AtomicUsize);
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self(AtomicUsize::new(64 * 1024 * 1024))
+    }
+}
+
+impl Budget {
+    fn take(&self, bytes: usize) -> bool {
+        let less = |left: usize| left.checked_sub(bytes);
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.0.fetch_add(bytes, Ordering::Relaxed);
+    }
 }
 
 #[derive(Debug)]
@@ -40,12 +65,17 @@ impl EventLog {
     /// Events that are remembered, in bytes over all streams.
     const MAX_BYTES: usize = 1024 * 1024;
 
+    pub(crate) fn within(budget: Arc<Budget>) -> Self {
+        let (streams, last_stream, bytes) = (VecDeque::new(), 0, 0);
+        Self { streams, last_stream, bytes, budget }
+    }
+
     /// Begins a stream; the oldest one that is finished makes room for it.
     pub(crate) fn begin(&mut self) -> u64 {
         if self.streams.len() >= Self::MAX_STREAMS {
             let oldest = self.streams.iter().position(|stream| stream.finished).unwrap_or(0);
             if let Some(forgotten) = self.streams.remove(oldest) {
-                self.bytes -= forgotten.bytes();
+                self.release(forgotten.bytes());
             }
         }
         self.last_stream += 1;
@@ -72,9 +102,12 @@ impl EventLog {
             return;
         }
         self.forget(size);
+        if self.find(id.stream).is_none() || !self.budget.take(size) {
+            return;
+        }
+        self.bytes += size;
         if let Some(stream) = self.find(id.stream) {
             stream.events.push_back((id.place, event));
-            self.bytes += size;
         }
     }
 
@@ -113,13 +146,24 @@ impl EventLog {
                 return;
             };
             if let Some((_, event)) = stream.events.pop_front() {
-                self.bytes -= event.len();
+                self.release(event.len());
             }
         }
     }
 
+    fn release(&mut self, bytes: usize) {
+        self.bytes -= bytes;
+        self.budget.give_back(bytes);
+    }
+
     fn find(&mut self, number: u64) -> Option<&mut Stream> {
         self.streams.iter_mut().find(|stream| stream.number == number)
+    }
+}
+
+impl Drop for EventLog {
+    fn drop(&mut self) {
+        self.budget.give_back(self.bytes);
     }
 }
 
@@ -180,5 +224,18 @@ mod tests {
         let stream = log.begin();
         write(&mut log, stream, &vec![b'x'; 2 * EventLog::MAX_BYTES]);
         assert!(log.bytes <= EventLog::MAX_BYTES);
+    }
+
+    #[test]
+    fn all_logs_together_stay_within_their_budget_and_give_it_back() {
+        let budget = Arc::new(Budget(AtomicUsize::new(1_000)));
+        let mut logs: Vec<_> = (0..3).map(|_| EventLog::within(Arc::clone(&budget))).collect();
+        for log in &mut logs {
+            let stream = log.begin();
+            write(log, stream, &[b'x'; 400]);
+        }
+        assert_eq!(logs.iter().filter(|log| log.bytes > 0).count(), 2);
+        drop(logs);
+        assert_eq!(budget.0.load(Ordering::Relaxed), 1_000);
     }
 }

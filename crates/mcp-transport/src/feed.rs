@@ -22,7 +22,7 @@ pub(crate) fn open(
     let last = only(headers, "last-event-id").map_err(|_| StatusCode::BAD_REQUEST)?;
     if let Some(last) = last {
         let last = EventId::parse(last).ok_or(StatusCode::BAD_REQUEST)?;
-        return Ok(Either::Left(missed(session, last)));
+        return Ok(Either::Left(missed(sessions.clone(), session, last)));
     }
     // Where nothing ever changes there is nothing to hear.
     let feed = sessions.server().feed().ok_or(StatusCode::METHOD_NOT_ALLOWED)?;
@@ -31,13 +31,20 @@ pub(crate) fn open(
 }
 
 /// The events of one stream after `last`, and those that still come.
-fn missed(session: Arc<McpSession>, last: EventId) -> impl Stream<Item = Bytes> + Send {
-    stream::unfold((session, last), |(session, last)| async move {
+fn missed(
+    sessions: Sessions,
+    session: Arc<McpSession>,
+    last: EventId,
+) -> impl Stream<Item = Bytes> + Send {
+    stream::unfold((sessions, session, last), |(sessions, session, last)| async move {
         let next = tokio::select! {
+            // What is there is told before the end.
+            biased;
             next = session.after(last) => next,
             () = session.closed() => None,
+            () = sessions.closing() => None,
         };
-        next.map(|(events, last)| (events, (session, last)))
+        next.map(|(events, last)| (events, (sessions, session, last)))
     })
 }
 
@@ -68,6 +75,5 @@ impl Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         self.0.end_listening();
-        self.0.touch();
     }
 }

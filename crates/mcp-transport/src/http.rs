@@ -18,7 +18,7 @@ use tower_service::Service;
 
 use crate::body::ResponseBody;
 use crate::feed;
-use crate::job::{Home, Job, Step, event};
+use crate::job::{Home, Job, Step, event, is_said};
 use crate::request_headers::{
     Parameters, SESSION, is_json, only, routing_headers, takes_event_stream,
 };
@@ -245,10 +245,10 @@ async fn begin(job: &mut Job) -> Begun {
         Step::Part(Part::Answer(part)) => Begun::Parts(part),
         Step::Part(Part::Message(message)) => Begun::Events(First::Message(message, None)),
         Step::Part(Part::LetGo) => Begun::Events(First::LetGo),
-        Step::End(Some(Part::Message(message)), reply) => {
+        Step::End(Some(Part::Message(message)), reply) if is_said(&reply) => {
             Begun::Events(First::Message(message, Some(reply)))
         }
-        Step::End(None | Some(Part::LetGo), reply) => Begun::Whole(reply),
+        Step::End(None | Some(Part::Message(_) | Part::LetGo), reply) => Begun::Whole(reply),
         // The part that left in the same breath in which the work ended comes first.
         Step::End(Some(Part::Answer(part)), reply) => Begun::Whole(reply.after(part)),
     }
@@ -271,7 +271,7 @@ async fn next_step(job: &mut Job, mut patience: Pin<&mut tokio::time::Sleep>) ->
 /// The event stream of a request.
 fn events(first: First, mut job: Job) -> ResponseBody {
     let mut bytes = Vec::new();
-    let stream = job.session().and_then(|session| session.begin_stream());
+    let stream = job.session().and_then(McpSession::begin_stream);
     if let Some((stream, priming)) = stream {
         job.remember(stream);
         bytes.extend(priming);
@@ -281,9 +281,7 @@ fn events(first: First, mut job: Job) -> ResponseBody {
             bytes.extend(event(&job, &message));
             if let Some(reply) = reply {
                 bytes.extend(event(&job, &reply.output.into_rest()));
-                if let (Some(session), Some(stream)) = (job.session(), job.stream()) {
-                    session.finish_stream(stream);
-                }
+                job.finish_stream();
             }
         }
         First::LetGo if job.let_go() => {}

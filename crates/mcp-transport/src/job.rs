@@ -1,8 +1,8 @@
 //! The work on one request, from its first poll to its last byte: who drops it decides what
 //! becomes of it.
 
-use std::future::Future;
-use std::pin::Pin;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -10,7 +10,7 @@ use bytes::Bytes;
 use mcp_identity::{EndReason, Lease};
 use mcp_protocol::{Part, Reply, Status};
 
-use crate::session::{McpSession, Place};
+use crate::session::{LoggedStream, McpSession, Place};
 use crate::sessions::Sessions;
 use crate::slot::Slot;
 
@@ -28,7 +28,7 @@ pub(crate) struct Job {
     ended: Option<Pin<Box<dyn Future<Output = EndReason> + Send>>>,
     home: Option<Home>,
     /// Where its events are remembered, once it has sent one.
-    stream: Option<u64>,
+    stream: Option<LoggedStream>,
     /// Some of the answer has left: it cannot be had again.
     answering: bool,
 }
@@ -69,12 +69,17 @@ impl Job {
     }
 
     /// From now on its events are remembered as those of `stream`.
-    pub(crate) fn remember(&mut self, stream: u64) {
+    pub(crate) fn remember(&mut self, stream: LoggedStream) {
         self.stream = Some(stream);
     }
 
-    pub(crate) fn stream(&self) -> Option<u64> {
-        self.stream
+    pub(crate) fn stream(&self) -> Option<&LoggedStream> {
+        self.stream.as_ref()
+    }
+
+    /// All is said: who waits for more of its events waits no longer.
+    pub(crate) fn finish_stream(&mut self) {
+        self.stream = None;
     }
 
     pub(crate) fn is_answering(&self) -> bool {
@@ -87,24 +92,22 @@ impl Job {
 
     /// Works on, until there is something to send. Nothing more comes after an end.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
-        let Some(work) = &mut self.work else { return Poll::Pending };
+        // Taken out: work that panics is gone, and nobody goes on with it.
+        let Some(mut work) = self.work.take() else { return Poll::Pending };
         if self.lease.is_ended() {
-            self.work = None;
             return Poll::Ready(Step::LeaseEnded);
         }
-        match work.as_mut().poll(cx) {
+        if let Poll::Ready(reply) = work.as_mut().poll(cx) {
+            return Poll::Ready(Step::End(self.slot.take(cx), reply));
+        }
+        self.work = Some(work);
+        match self.slot.take(cx) {
             // A part that the work has just left goes first; its last one comes after.
-            Poll::Pending => match self.slot.take() {
-                Some(part) => {
-                    self.answering |= matches!(part, Part::Answer(_));
-                    Poll::Ready(Step::Part(part))
-                }
-                None => self.poll_lease(cx),
-            },
-            Poll::Ready(reply) => {
-                self.work = None;
-                Poll::Ready(Step::End(self.slot.take(), reply))
+            Some(part) => {
+                self.answering |= matches!(part, Part::Answer(_));
+                Poll::Ready(Step::Part(part))
             }
+            None => self.poll_lease(cx),
         }
     }
 
@@ -141,48 +144,57 @@ impl Job {
             ended: None,
             // It is at home now.
             home: None,
-            stream: self.stream,
+            stream: self.stream.take(),
             answering: false,
         };
         home.sessions.detach(Box::pin(rest.finish_alone(place)));
         true
     }
 
-    /// Works on to the end, with nobody there; what comes of it is remembered.
+    /// Works on to the end, with nobody there; what comes of it is remembered for as long as the
+    /// session lasts.
     async fn finish_alone(mut self, place: Place) {
-        let session = &place.0;
+        let mut closed = pin!(place.0.closed());
         let mut answer = Vec::new();
         loop {
-            let step = std::future::poll_fn(|cx| self.poll(cx)).await;
+            let step = tokio::select! {
+                step = poll_fn(|cx| self.poll(cx)) => step,
+                () = &mut closed => return,
+            };
             let (part, reply) = match step {
                 Step::Part(part) => (Some(part), None),
                 Step::End(part, reply) => (part, Some(reply)),
-                Step::LeaseEnded => break,
+                Step::LeaseEnded => return,
             };
-            match (part, self.stream) {
-                (Some(Part::Message(message)), Some(stream)) => {
-                    session.write(stream, &message);
-                }
-                (Some(Part::Answer(bytes)), _) if answer.len() + bytes.len() <= MAX_KEPT => {
+            match part {
+                Some(Part::Message(message)) => self.log(&message),
+                Some(Part::Answer(bytes)) if answer.len() + bytes.len() <= MAX_KEPT => {
                     answer.extend(bytes);
                 }
                 // Nobody can fetch it, so nobody needs to wait for it.
-                (Some(Part::Answer(_)), _) => break,
-                (Some(Part::Message(_) | Part::LetGo) | None, _) => {}
+                Some(Part::Answer(_)) => return,
+                Some(Part::LetGo) | None => {}
             }
             if let Some(reply) = reply {
-                let is_said = matches!(reply.status, Status::Answered | Status::Refused(..));
-                answer.extend(reply.output.into_rest());
-                if let Some(stream) = self.stream.filter(|_| is_said) {
-                    session.write(stream, &answer);
+                if is_said(&reply) {
+                    answer.extend(reply.output.into_rest());
+                    self.log(&answer);
                 }
-                break;
+                return;
             }
         }
-        if let Some(stream) = self.stream {
-            session.finish_stream(stream);
+    }
+
+    fn log(&self, message: &[u8]) {
+        if let Some(stream) = &self.stream {
+            stream.write(message);
         }
     }
+}
+
+/// Whether there is an answer, be it a refusal.
+pub(crate) fn is_said(reply: &Reply) -> bool {
+    matches!(reply.status, Status::Answered | Status::Refused(..))
 }
 
 impl Drop for Job {
@@ -191,10 +203,10 @@ impl Drop for Job {
     }
 }
 
-/// An event of `job` as bytes, remembered where it belongs to a session.
+/// An event of `job` as bytes, remembered where its stream can be taken up again.
 pub(crate) fn event(job: &Job, message: &[u8]) -> Bytes {
-    match (job.session(), job.stream()) {
-        (Some(session), Some(stream)) => session.write(stream, message),
-        _ => crate::event::whole(None, message).into(),
+    match job.stream() {
+        Some(stream) => stream.write(message),
+        None => crate::event::whole(None, message).into(),
     }
 }

@@ -4,8 +4,9 @@
 //! the `Arc<Principal>` in the request's extensions, or answers a stranger with what the binary
 //! handed in. [`serve_stdio`] speaks to the one local caller.
 //!
-//! An answer is one HTTP body: whole when it is small, streamed as it grows when it is not. A
-//! streamed answer is worked on only while somebody reads it, and stops when the lease of its
+//! An answer is one HTTP body: whole when it is small, streamed as it grows when it is not, and
+//! an event stream when messages go before it. It is worked on only while somebody reads it; in a
+//! session it goes on for a while without its client. Either way it stops when the lease of its
 //! principal ends.
 
 mod body;

@@ -11,8 +11,8 @@ use mcp_protocol::{Conversation, Handshake, Revision};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::event::EventId;
-use crate::event_log::{self, EventLog, Next};
+use crate::event::{self, EventId};
+use crate::event_log::{self, Budget, EventLog, Next};
 
 /// A protocol session.
 pub(crate) struct McpSession {
@@ -33,14 +33,19 @@ impl McpSession {
     /// Requests whose client went away and that go on nevertheless, at most.
     const MAX_DETACHED: usize = 16;
 
-    pub(crate) fn new(id: String, principal: &Principal, handshake: Handshake) -> Self {
+    pub(crate) fn new(
+        id: String,
+        principal: &Principal,
+        handshake: Handshake,
+        budget: Arc<Budget>,
+    ) -> Self {
         Self {
             id,
             conversation: Conversation::opened(handshake),
             owner: principal.id.clone(),
             lease: principal.lease.clone(),
             last_used: Mutex::new(Instant::now()),
-            log: Mutex::default(),
+            log: Mutex::new(EventLog::within(budget)),
             logged: watch::Sender::new(0),
             closed: watch::Sender::new(false),
             listening: AtomicBool::new(false),
@@ -66,31 +71,15 @@ impl McpSession {
     }
 
     /// Begins a stream of events that can be taken up again, if the client knows how to
-    /// (2025-11-25): its number, and its first event.
-    pub(crate) fn begin_stream(&self) -> Option<(u64, Vec<u8>)> {
+    /// (2025-11-25): with its first event.
+    pub(crate) fn begin_stream(self: &Arc<Self>) -> Option<(LoggedStream, Vec<u8>)> {
         let revision = self.conversation.handshake()?.revision;
         if revision < Revision::V2025_11_25 {
             return None;
         }
-        let stream = self.log().begin();
-        Some((stream, crate::event::priming(EventId { stream, place: 0 })))
-    }
-
-    /// Writes an event of a stream, and remembers it.
-    pub(crate) fn write(&self, stream: u64, message: &[u8]) -> Bytes {
-        let event = event_log::write(&mut self.log(), stream, message);
-        self.logged.send_modify(|count| *count += 1);
-        event
-    }
-
-    /// The id of an event that is too large to be remembered.
-    pub(crate) fn next_id(&self, stream: u64) -> EventId {
-        self.log().next_id(stream)
-    }
-
-    pub(crate) fn finish_stream(&self, stream: u64) {
-        self.log().finish(stream);
-        self.logged.send_modify(|count| *count += 1);
+        let number = self.log().begin();
+        let priming = event::priming(EventId { stream: number, place: 0 });
+        Some((LoggedStream { session: Arc::clone(self), number }, priming))
     }
 
     /// What there is after an event; waits until there is something. `None` at the end of the
@@ -110,9 +99,10 @@ impl McpSession {
         }
     }
 
-    /// The session is over: whoever listens to it goes.
+    /// The session is over: whoever listens to it goes, and no question of it is answered.
     pub(crate) fn close(&self) {
         self.closed.send_replace(true);
+        self.conversation.end();
     }
 
     /// Waits until the session is over.
@@ -140,6 +130,34 @@ impl McpSession {
 
     fn log(&self) -> MutexGuard<'_, EventLog> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A stream whose events are remembered. Once it is dropped no more come, and whoever waits for
+/// them waits no longer.
+pub(crate) struct LoggedStream {
+    session: Arc<McpSession>,
+    number: u64,
+}
+
+impl LoggedStream {
+    /// Writes an event, and remembers it.
+    pub(crate) fn write(&self, message: &[u8]) -> Bytes {
+        let event = event_log::write(&mut self.session.log(), self.number, message);
+        self.session.logged.send_modify(|count| *count += 1);
+        event
+    }
+
+    /// The id of an event that is too large to be remembered.
+    pub(crate) fn next_id(&self) -> EventId {
+        self.session.log().next_id(self.number)
+    }
+}
+
+impl Drop for LoggedStream {
+    fn drop(&mut self) {
+        self.session.log().finish(self.number);
+        self.session.logged.send_modify(|count| *count += 1);
     }
 }
 

@@ -2,17 +2,18 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::future::{Either, select};
+use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use mcp_identity::{Entropy, Principal, SystemEntropy};
 use mcp_protocol::{Handshake, Server};
 use tokio::sync::{mpsc, watch};
-use tokio::time::Instant;
 
+use crate::event_log::Budget;
 use crate::session::McpSession;
 
 /// Limits of protocol sessions.
@@ -43,6 +44,7 @@ struct Shared {
     table: Mutex<HashMap<String, Arc<McpSession>>>,
     detached: mpsc::UnboundedSender<Detached>,
     closing: watch::Sender<bool>,
+    budget: Arc<Budget>,
 }
 
 /// A request that goes on without its client. Bounded per session, and in time.
@@ -57,6 +59,8 @@ pub struct SessionKeeper {
 
 /// How often sessions are looked through for those that are over.
 const SWEEP: Duration = Duration::from_secs(15);
+/// Requests of all sessions that go on without their clients, at most.
+const MAX_DETACHED: usize = 256;
 /// How long a request may go on without its client.
 const MAX_DETACHED_TIME: Duration = Duration::from_mins(5);
 
@@ -80,6 +84,7 @@ impl Sessions {
             table: Mutex::default(),
             detached: sender,
             closing: watch::Sender::new(false),
+            budget: Arc::default(),
         };
         let sessions = Self(Arc::new(shared));
         (sessions.clone(), SessionKeeper { sessions, detached })
@@ -98,7 +103,8 @@ impl Sessions {
         let mut bytes = [0; 16];
         self.0.entropy.fill(&mut bytes).ok()?;
         let id = format!("{:032x}", u128::from_be_bytes(bytes));
-        let session = Arc::new(McpSession::new(id, principal, handshake));
+        let session =
+            Arc::new(McpSession::new(id, principal, handshake, Arc::clone(&self.0.budget)));
         let mut table = self.table();
         let own = table.values().filter(|session| *session.owner() == principal.id);
         if own.clone().count() >= self.0.settings.max_per_principal {
@@ -114,13 +120,12 @@ impl Sessions {
 
     /// The session of that id, if it is one of `principal`'s that still stands.
     pub(crate) fn find(&self, id: &str, principal: &Principal) -> Option<Arc<McpSession>> {
-        let session = self.table().get(id).cloned()?;
-        let is_good = *session.owner() == principal.id
-            && session.holds()
-            && session.last_used().elapsed() <= self.0.settings.idle;
+        let table = self.table();
+        let session = table.get(id)?;
+        let is_good = *session.owner() == principal.id && !self.is_over(session);
         is_good.then(|| {
             session.touch();
-            session
+            Arc::clone(session)
         })
     }
 
@@ -144,25 +149,33 @@ impl Sessions {
 
     /// Ends what nobody uses and what no longer holds.
     fn sweep(&self) {
-        let idle = self.0.settings.idle;
         let mut table = self.table();
-        let over: Vec<_> = table
-            .values()
-            .filter(|session| {
-                // A stream or a request holds the session too: then it is in use.
-                let unused = Arc::strong_count(session) == 1;
-                !session.holds() || (unused && session.last_used().elapsed() > idle)
-            })
-            .map(|session| session.id.clone())
-            .collect();
+        let mut over = Vec::new();
+        for session in table.values() {
+            if self.is_over(session) {
+                over.push(session.id.clone());
+            } else if is_in_use(session) {
+                session.touch();
+            }
+        }
         for id in &over {
             end(&mut table, id);
         }
     }
 
+    fn is_over(&self, session: &Arc<McpSession>) -> bool {
+        let is_idle = session.last_used().elapsed() > self.0.settings.idle;
+        !session.holds() || (is_idle && !is_in_use(session))
+    }
+
     fn table(&self) -> MutexGuard<'_, HashMap<String, Arc<McpSession>>> {
         self.0.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A stream or a request holds the session, too.
+fn is_in_use(session: &Arc<McpSession>) -> bool {
+    Arc::strong_count(session) > 1
 }
 
 fn end(table: &mut HashMap<String, Arc<McpSession>>, id: &str) {
@@ -181,7 +194,12 @@ impl SessionKeeper {
         loop {
             tokio::select! {
                 () = &mut shutdown => break,
-                Some(work) = self.detached.recv() => working.push(limited(work)),
+                Some(work) = self.detached.recv() => {
+                    // One too many ends here, as it would without a session.
+                    if working.len() < MAX_DETACHED {
+                        working.push(limited(work));
+                    }
+                }
                 Some(()) = working.next(), if !working.is_empty() => {}
                 _ = sweep.tick() => self.sessions.sweep(),
             }
@@ -192,8 +210,8 @@ impl SessionKeeper {
 }
 
 async fn limited(work: Detached) {
-    let deadline = pin!(tokio::time::sleep_until(Instant::now() + MAX_DETACHED_TIME));
-    if let Either::Right(((), work)) = select(work, deadline).await {
-        drop(work);
-    }
+    // One request that panics must not take those of all others with it; the panic hook has told
+    // the operator.
+    let work = AssertUnwindSafe(work).catch_unwind();
+    let _ = tokio::time::timeout(MAX_DETACHED_TIME, work).await;
 }

@@ -30,30 +30,23 @@ pub async fn serve_stdio(
     mut output: impl AsyncWrite + Unpin,
 ) -> io::Result<()> {
     let mut lines = Lines { input, line: Vec::new(), too_long: false };
-    let (sender, mut messages) = mpsc::channel(MAX_WAITING);
+    let (sender, messages) = mpsc::channel(MAX_WAITING);
     let desk = Desk { server, principal, conversation: Conversation::default(), messages: sender };
-    let mut feed = server.feed();
+    let mut tray = Tray { messages, feed: server.feed() };
     let mut in_flight = FuturesUnordered::new();
     let mut open = true;
     while open || !in_flight.is_empty() {
         let written = tokio::select! {
-            // A message of a request goes before its answer, so it is looked for first.
+            // What is begun is finished before more is taken in.
             biased;
-            Some(message) = messages.recv() => vec![message],
-            Some(answer) = in_flight.next(), if !in_flight.is_empty() => vec![answer],
-            changes = hear(&mut feed, &desk.conversation) => {
-                if changes.is_none() {
-                    feed = None;
-                }
-                changes.unwrap_or_default()
-            }
+            Some(answer) = in_flight.next(), if !in_flight.is_empty() => tray.with_answer(answer),
+            messages = tray.next(&desk.conversation) => messages,
             line = lines.next(), if open && in_flight.len() < MAX_IN_FLIGHT => {
                 if let Some(line) = line? {
                     in_flight.push(desk.answer(line));
                 } else {
                     open = false;
-                    desk.conversation.end();
-                    server.end_listening();
+                    desk.close();
                 }
                 continue;
             }
@@ -65,15 +58,41 @@ pub async fn serve_stdio(
     Ok(())
 }
 
-/// Changes that the client hears of, once it has begun in the legacy era.
-async fn hear(feed: &mut Option<Feed>, conversation: &Conversation) -> Option<Vec<Vec<u8>>> {
-    match feed {
-        Some(feed) => {
-            let changes = feed.next(conversation).await?;
-            Some(if conversation.handshake().is_some() { changes } else { Vec::new() })
+/// What is to be written, but for the answers.
+struct Tray {
+    messages: mpsc::Receiver<Vec<u8>>,
+    /// `None`: nothing changes any more.
+    feed: Option<Feed>,
+}
+
+impl Tray {
+    /// Waits for the messages of requests, and for changes.
+    async fn next(&mut self, conversation: &Conversation) -> Vec<Vec<u8>> {
+        tokio::select! {
+            Some(message) = self.messages.recv() => vec![message],
+            changes = hear(&mut self.feed, conversation) => changes,
         }
-        None => std::future::pending().await,
     }
+
+    /// An answer, after the messages that were sent before it.
+    fn with_answer(&mut self, answer: Vec<u8>) -> Vec<Vec<u8>> {
+        let mut written = Vec::new();
+        while let Ok(message) = self.messages.try_recv() {
+            written.push(message);
+        }
+        written.push(answer);
+        written
+    }
+}
+
+/// Changes that the client hears of, once it has begun in the legacy era.
+async fn hear(feed: &mut Option<Feed>, conversation: &Conversation) -> Vec<Vec<u8>> {
+    let Some(heard) = feed else { return std::future::pending().await };
+    let Some(changes) = heard.next(conversation).await else {
+        *feed = None;
+        return Vec::new();
+    };
+    if conversation.handshake().is_some() { changes } else { Vec::new() }
 }
 
 /// What came in one line.
@@ -92,6 +111,12 @@ struct Desk<'s> {
 }
 
 impl Desk<'_> {
+    /// The client says nothing more.
+    fn close(&self) {
+        self.conversation.end();
+        self.server.end_listening();
+    }
+
     async fn answer(&self, line: Line) -> Vec<u8> {
         let message = match line {
             Line::Message(message) => message,

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Call, Server, Stop};
 use crate::client::{Handshake, required};
 use crate::context::{Asking, Context};
-use crate::error::{Code, RpcError};
+use crate::error::{Code, HoldOff, RpcError};
 use crate::output::Output;
 use crate::question::{Cause, Interruption, Question};
 use crate::request_state::Binding;
@@ -20,6 +20,8 @@ pub struct Reply {
     pub status: Status,
     /// The answer, or the part of it that has not left yet. Empty where nothing is answered.
     pub output: Output,
+    /// When to try again, where the answer says that it was not tried.
+    pub hold_off: Option<HoldOff>,
     pub(super) handshake: Option<Handshake>,
 }
 
@@ -46,19 +48,19 @@ impl Reply {
     }
 
     pub(super) fn answered(output: Output) -> Self {
-        Self { status: Status::Answered, output, handshake: None }
+        Self { status: Status::Answered, output, hold_off: None, handshake: None }
     }
 
     pub(super) fn accepted(output: Output) -> Self {
-        Self { status: Status::Accepted, output, handshake: None }
+        Self { status: Status::Accepted, output, hold_off: None, handshake: None }
     }
 
     pub(super) fn gone(output: Output) -> Self {
-        Self { status: Status::Gone, output, handshake: None }
+        Self { status: Status::Gone, output, hold_off: None, handshake: None }
     }
 
     pub(super) fn cancelled() -> Self {
-        Self { status: Status::Cancelled, output: Output::held(), handshake: None }
+        Self { status: Status::Cancelled, output: Output::held(), hold_off: None, handshake: None }
     }
 }
 
@@ -209,11 +211,11 @@ impl<P> Server<P> {
             Cause::AskAgain(questions) => {
                 return self.ask_again(call, binding, context, &questions);
             }
-            Cause::Missing(capability) if call.said.era() == Era::Modern => RpcError {
-                code: Code::MissingCapability,
-                message: "The client does not have a capability that this needs".into(),
-                data: Some(json!({ "requiredCapabilities": required(capability) })),
-            },
+            Cause::Missing(capability) if call.said.era() == Era::Modern => {
+                let message = "The client does not have a capability that this needs";
+                let data = json!({ "requiredCapabilities": required(capability) });
+                RpcError::new(Code::MissingCapability, message).with_data(data)
+            }
             Cause::Missing(capability) => {
                 let capability = capability.as_str();
                 return Err(Interrupted::Told(format!("Error: the client has no {capability}")));
@@ -281,5 +283,6 @@ pub(super) fn refuse(
     }
     let id = id.map_or("null", RawValue::get);
     output.push(format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{body}}}"#).as_bytes());
-    Reply { status: Status::Refused(error.code, era), output, handshake: None }
+    let (status, hold_off) = (Status::Refused(error.code, era), error.hold_off);
+    Reply { status, output, hold_off, handshake: None }
 }

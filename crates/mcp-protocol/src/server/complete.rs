@@ -90,11 +90,12 @@ impl<P: Sync> Server<P> {
     }
 }
 
+/// A member that must be an object of that form.
 fn member<'a, T: Deserialize<'a>>(
     raw: Option<&'a RawValue>,
     name: &'static str,
 ) -> Result<T, RpcError> {
     let raw = raw.ok_or_else(|| RpcError::invalid_params(format!("params.{name} is missing")))?;
-    serde_json::from_str(raw.get())
-        .map_err(|_| RpcError::invalid_params(format!("params.{name} is not what it should be")))
+    let read = raw.get().starts_with('{').then(|| serde_json::from_str(raw.get()).ok()).flatten();
+    read.ok_or_else(|| RpcError::invalid_params(format!("params.{name} is not what it should be")))
 }

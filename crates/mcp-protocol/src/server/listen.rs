@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Reply, refuse};
+use super::resources::MAX_URI_BYTES;
 use super::{Call, Server};
 use crate::change::{Announcements, Announcer, Filter};
 use crate::conversation::Conversation;
@@ -53,13 +54,17 @@ impl<P: Sync> Server<P> {
     ) -> Result<Listening, RpcError> {
         let raw = call.params.notifications;
         let raw = raw.ok_or_else(|| RpcError::invalid_params("params.notifications is missing"))?;
-        let wanted: Wanted = serde_json::from_str(raw.get()).map_err(|_| {
+        let wanted = raw.get().starts_with('{').then(|| serde_json::from_str(raw.get()).ok());
+        let wanted: Wanted = wanted.flatten().ok_or_else(|| {
             RpcError::invalid_params("params.notifications is not a filter of notifications")
         })?;
         let addresses = wanted.resource_subscriptions.filter(|_| self.offers_resources());
         let addresses = addresses.unwrap_or_default();
         if addresses.len() > Filter::MAX_ADDRESSES {
             return Err(RpcError::invalid_params("too many resources to watch"));
+        }
+        if addresses.iter().any(|uri| uri.len() > MAX_URI_BYTES) {
+            return Err(RpcError::invalid_params("the address of a resource is too long"));
         }
         let method_not_found = || RpcError::method_not_found(&call.request.method);
         let announcer = self.announcer.as_ref().ok_or_else(method_not_found)?;

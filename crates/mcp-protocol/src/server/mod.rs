@@ -170,6 +170,29 @@ impl<P: Sync> Server<P> {
         }
     }
 
+    /// Answers one message if it is a call of `tool`, and nothing else: what somebody may say who
+    /// is not let in yet. `None`: it is something else, and had no effect.
+    pub async fn handle_only(
+        &self,
+        tool: &str,
+        exchange: Exchange<'_, P>,
+        output: Output,
+    ) -> Option<Reply> {
+        let Ok(Incoming::Request(request)) = parse(exchange.message) else { return None };
+        if request.method != "tools/call" || is_batch(exchange.message) {
+            return None;
+        }
+        let params = Params::read(request.params).ok()?;
+        if params.name.and_then(text)? != tool {
+            return None;
+        }
+        let headers = exchange.headers.as_ref();
+        Some(match classify(&request.method, &params, headers, exchange.conversation) {
+            Ok(said) => self.answer(&Read { request, params, said }.call(&exchange), output).await,
+            Err(error) => refuse(output, Some(request.id), &error, None),
+        })
+    }
+
     /// Answers the messages of a batch one after the other, each as if it had come alone.
     async fn handle_batch(
         &self,

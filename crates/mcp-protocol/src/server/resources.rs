@@ -16,6 +16,9 @@ use crate::request_state::Binding;
 use crate::resource::{ReadCall, Resource, ResourceTemplate};
 use crate::revision::Era;
 
+/// The longest address, in bytes.
+pub(super) const MAX_URI_BYTES: usize = 2_048;
+
 /// What stands at an address.
 enum Found<'s, P> {
     Resource(&'s dyn Resource<P>),
@@ -87,6 +90,10 @@ impl<P: Sync> Server<P> {
     }
 
     fn find_resource(&self, uri: &str) -> Option<Found<'_, P>> {
+        // What is watched is remembered: an address has an end.
+        if uri.len() > MAX_URI_BYTES {
+            return None;
+        }
         if let Some((_, resource)) = self.resources.all.iter().find(|(known, _)| *known == uri) {
             return Some(Found::Resource(&**resource));
         }
@@ -103,5 +110,5 @@ fn not_found(era: Era, uri: &str) -> RpcError {
         Era::Legacy => Code::ResourceNotFound,
         Era::Modern => Code::InvalidParams,
     };
-    RpcError { code, message: "Resource not found".into(), data: Some(json!({ "uri": uri })) }
+    RpcError::new(code, "Resource not found").with_data(json!({ "uri": uri }))
 }
