@@ -22,8 +22,10 @@ pub(crate) fn split<'a>(
     agreed: Option<Revision>,
 ) -> Result<Vec<&'a RawValue>, RpcError> {
     let invalid = |fault: String| RpcError::new(Code::InvalidRequest, fault);
-    let agreed = agreed.or(headers.map(|_| Revision::ASSUMED)).map(Revision::as_str);
-    let version = headers.and_then(|headers| headers.version).or(agreed);
+    // What both agreed on counts more than what one of them says later.
+    let agreed = agreed.map(Revision::as_str);
+    let said = headers.and_then(|headers| headers.version);
+    let version = agreed.or(said).or(headers.map(|_| Revision::ASSUMED.as_str()));
     if version != Some(Revision::ASSUMED.as_str()) {
         return Err(invalid("Invalid Request: this revision has no batches".into()));
     }

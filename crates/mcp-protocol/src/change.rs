@@ -7,6 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
 
+/// The member of `_meta` that says which subscription a message belongs to.
+pub(crate) const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
+
 /// Something is not as it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -21,22 +24,27 @@ pub enum Change {
 }
 
 impl Change {
-    /// The notification, with `subscription` in its `_meta` where it belongs to one.
-    pub(crate) fn to_message(&self, subscription: Option<&Value>) -> Vec<u8> {
+    /// The notification, with the id of the subscription in its `_meta` where it belongs to one:
+    /// as its client wrote it.
+    pub(crate) fn to_message(&self, subscription: Option<&str>) -> Vec<u8> {
         let method = match self {
             Self::Tools => "notifications/tools/list_changed",
             Self::Prompts => "notifications/prompts/list_changed",
             Self::Resources => "notifications/resources/list_changed",
             Self::Resource(_) => "notifications/resources/updated",
         };
-        let mut message = json!({ "jsonrpc": "2.0", "method": method });
+        let mut params = Vec::new();
         if let Self::Resource(uri) = self {
-            message["params"]["uri"] = json!(**uri);
+            params.push(format!(r#""uri":{}"#, json!(**uri)));
         }
         if let Some(id) = subscription {
-            message["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"] = id.clone();
+            params.push(format!(r#""_meta":{{"{SUBSCRIPTION}":{id}}}"#));
         }
-        message.to_string().into_bytes()
+        let params = match params.as_slice() {
+            [] => String::new(),
+            some => format!(r#","params":{{{}}}"#, some.join(",")),
+        };
+        format!(r#"{{"jsonrpc":"2.0","method":"{method}"{params}}}"#).into_bytes()
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a handler knows of the client whose request it works on, and its way back to it.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::value::RawValue;
@@ -66,7 +67,7 @@ impl Context<'_> {
             return Ok(());
         }
         let params = json!({ "level": level.as_str(), "logger": logger, "data": data });
-        self.notify("notifications/message", &params).await
+        self.notify("notifications/message", &params.to_string()).await
     }
 
     /// Tells how far the work is, if the client asked for that. Only what exceeds the progress
@@ -86,13 +87,15 @@ impl Context<'_> {
             return Ok(());
         }
         self.progress.store(progress.to_bits(), Ordering::Relaxed);
-        let mut params = json!({ "progressToken": token, "progress": progress });
+        // The token goes back to the byte: a client compares it as it wrote it.
+        let mut params = format!(r#"{{"progressToken":{token},"progress":{}"#, json!(progress));
         if let Some(total) = total {
-            params["total"] = json!(total);
+            let _ = write!(params, r#","total":{}"#, json!(total));
         }
         if let Some(message) = message {
-            params["message"] = json!(message);
+            let _ = write!(params, r#","message":{}"#, json!(message));
         }
+        params.push('}');
         self.notify("notifications/progress", &params).await
     }
 
@@ -165,12 +168,13 @@ impl Context<'_> {
         Ok(Answers(answers))
     }
 
-    async fn notify(&self, method: &str, params: &Value) -> Result<(), Gone> {
+    /// `params` is JSON.
+    async fn notify(&self, method: &str, params: &str) -> Result<(), Gone> {
         if !self.messages.reach_the_client() {
             return Ok(());
         }
-        let message = json!({ "jsonrpc": "2.0", "method": method, "params": params });
-        self.messages.send(Part::Message(message.to_string().into_bytes())).await
+        let message = format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{params}}}"#);
+        self.messages.send(Part::Message(message.into_bytes())).await
     }
 }
 

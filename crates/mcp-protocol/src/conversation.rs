@@ -19,7 +19,7 @@ use crate::message::Response;
 #[derive(Debug, Default)]
 pub struct Conversation(Mutex<State>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     handshake: Option<Handshake>,
     log_level: Option<LogLevel>,
@@ -30,6 +30,20 @@ struct State {
     open_questions: HashMap<u64, oneshot::Sender<Value>>,
     last_question: u64,
     ended: bool,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            handshake: None,
+            log_level: None,
+            filter: Filter { tools: true, prompts: true, resources: true, ..Filter::default() },
+            working: HashMap::new(),
+            open_questions: HashMap::new(),
+            last_question: 0,
+            ended: false,
+        }
+    }
 }
 
 impl Conversation {
@@ -87,8 +101,7 @@ impl Conversation {
     /// What of `announced` this client hears: in the legacy era every list, and the resources
     /// that it subscribed to.
     pub(crate) fn select(&self, announced: Announced) -> Vec<Change> {
-        let addresses = self.state().filter.addresses.clone();
-        Filter { tools: true, prompts: true, resources: true, addresses }.select(announced)
+        self.state().filter.select(announced)
     }
 
     /// Notes that the request `id` is being worked on.
@@ -132,10 +145,12 @@ impl Conversation {
     /// A response came. One to a question that was not asked is dropped.
     pub(crate) fn answer(&self, response: &Response<'_>) {
         let id = response.id.get().parse().ok();
-        let question = id.and_then(|id| self.state().open_questions.remove(&id));
-        let result = response.result.and_then(|raw| serde_json::from_str(raw.get()).ok());
+        let Some(question) = id.and_then(|id| self.state().open_questions.remove(&id)) else {
+            return;
+        };
         // An error, or what cannot be read, is the end of the question: its sender is dropped.
-        if let (Some(question), Some(result)) = (question, result) {
+        let result = response.result.and_then(|raw| serde_json::from_str(raw.get()).ok());
+        if let Some(result) = result {
             let _ = question.send(result);
         }
     }

@@ -21,9 +21,9 @@ pub struct RoutingHeaders<'h> {
     pub method: Option<&'h str>,
     /// `Mcp-Name`: the tool, prompt or resource; may be written `=?base64?…?=`.
     pub name: Option<&'h str>,
-    /// One of them that stood there more than once: readers of the first and of the last would
-    /// disagree, so the request is refused.
-    pub doubled: Option<&'static str>,
+    /// One of them that stood there more than once, or is no text: its readers would disagree, so
+    /// the request is refused.
+    pub unusable: Option<&'static str>,
     /// The headers `Mcp-Param-…`, which repeat arguments of a tool.
     pub parameters: Option<&'h dyn ParameterHeaders>,
 }

@@ -93,8 +93,12 @@ pub fn parse(bytes: &[u8]) -> Result<Incoming<'_>, Refused<'_>> {
     if !bytes.trim_ascii_start().starts_with(b"{") {
         return Err(invalid(None, "a message is one JSON object"));
     }
-    let envelope: Envelope<'_> =
-        serde_json::from_slice(bytes).map_err(|_| invalid(None, "a message is one JSON object"))?;
+    let no_object = || invalid(None, "a message is one JSON object");
+    // The parser would take an array of the members in their order, too.
+    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+        return Err(no_object());
+    }
+    let envelope: Envelope<'_> = serde_json::from_slice(bytes).map_err(|_| no_object())?;
     let id = envelope.id.0.filter(|id| is_id(id));
     if envelope.jsonrpc.map(RawValue::get) != Some("\"2.0\"") {
         return Err(invalid(id, "jsonrpc must be \"2.0\""));

@@ -50,8 +50,8 @@ pub(crate) fn classify<'a>(
     headers: Option<&RoutingHeaders<'_>>,
     conversation: Option<&Conversation>,
 ) -> Result<Said<'a>, RpcError> {
-    if let Some(header) = headers.and_then(|headers| headers.doubled) {
-        let message = format!("the {header} header appears more than once");
+    if let Some(header) = headers.and_then(|headers| headers.unusable) {
+        let message = format!("the {header} header appears more than once, or is no text");
         return Err(RpcError::new(Code::HeaderMismatch, message));
     }
     // Members are read by their names alone; one that is wrong hides none of the others.

@@ -62,6 +62,11 @@ impl Output {
         Self { buffer: Vec::with_capacity(512), sink: None, streams: false, begun: false }
     }
 
+    /// One that is held beside this one, for a part of it.
+    pub(crate) fn alone(&self) -> Self {
+        Self { sink: self.sink.clone(), ..Self::held() }
+    }
+
     /// The way of messages that go before the answer.
     pub(crate) fn messages(&self) -> Messages {
         Messages(self.sink.clone())

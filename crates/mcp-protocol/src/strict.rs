@@ -10,6 +10,11 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+/// How the parser itself names what it carries as text inside of values. An object with such a
+/// key would be read as the JSON in its text, which nobody has looked at: its depth and its
+/// duplicates would count from nothing.
+const RESERVED: &str = "$serde_json::private::";
+
 /// Checks the whole of a message: well-formed, one value, no duplicate key, at most 128 deep.
 ///
 /// # Errors
@@ -38,6 +43,9 @@ impl<'de> Visitor<'de> for StrictVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Strict, A::Error> {
         let mut seen = Keys::Few(Vec::new());
         while let Some(Key(key)) = map.next_key()? {
+            if key.starts_with(RESERVED) {
+                return Err(A::Error::custom("a key that is reserved"));
+            }
             if !seen.add(key) {
                 return Err(A::Error::custom("duplicate key in an object"));
             }
@@ -150,6 +158,17 @@ mod tests {
         let keys: Vec<_> = (0..100).map(|n| format!("\"k{n}\":{n}")).collect();
         assert!(check(format!("{{{}}}", keys.join(",")).as_bytes()).is_ok());
         assert!(check(format!("{{{},\"k3\":0}}", keys.join(",")).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn json_in_a_text_is_not_taken_for_json() {
+        for key in ["$serde_json::private::RawValue", "$serde_json::private::Number"] {
+            let escaped = key.replace('$', "\\u0024");
+            for key in [key, &escaped] {
+                assert!(check(format!(r#"[{{"{key}":"[[1]]"}}]"#).as_bytes()).is_err(), "{key}");
+            }
+        }
+        assert!(check(br#"{"$serde_json":"[]"}"#).is_ok());
     }
 
     #[test]

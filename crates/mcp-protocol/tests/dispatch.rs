@@ -209,7 +209,7 @@ fn headers_that_differ_from_the_body_stop_the_request_before_it_runs() {
         version: Some("2026-07-28"),
         method: Some("tools/call"),
         name: Some("echo"),
-        doubled: None,
+        unusable: None,
         parameters: None,
     };
     let (status, _) = ask_as(7, &call, Some(right));
@@ -224,7 +224,7 @@ fn headers_that_differ_from_the_body_stop_the_request_before_it_runs() {
         RoutingHeaders { name: None, ..right },
         RoutingHeaders { name: Some("secret"), ..right },
         RoutingHeaders { name: Some("=?base64?ZWNo?="), ..right },
-        RoutingHeaders { doubled: Some("Mcp-Name"), ..right },
+        RoutingHeaders { unusable: Some("Mcp-Name"), ..right },
     ] {
         let (status, answer) = ask_as(7, &call, Some(wrong));
         assert_eq!(status, Status::Refused(Code::HeaderMismatch, None), "{wrong:?}");
@@ -295,4 +295,20 @@ fn a_batch_is_bounded_and_one_without_requests_is_only_taken() {
     assert_eq!(ask_as(7, "[1", headers).0, Status::Refused(Code::ParseError, None));
     let told = r#"[{"jsonrpc":"2.0","method":"notifications/initialized"}]"#;
     assert_eq!(ask_as(7, told, headers), (Status::Accepted, Value::Null));
+}
+
+#[test]
+fn json_hidden_in_a_text_is_refused_before_it_is_read() {
+    // The parser's own key for "the JSON in this text": each level would start counting anew.
+    let bomb = (0..12).fold("1".to_owned(), |inner, _| {
+        let text = Value::String(format!("{}{inner}{}", "[".repeat(100), "]".repeat(100)));
+        format!(r#"{{"$serde_json::private::RawValue":{text}}}"#)
+    });
+    for message in [
+        format!(r#"{{"jsonrpc":"2.0","id":1,"result":{bomb}}}"#),
+        format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{bomb}}}"#),
+    ] {
+        let (status, _) = ask_as(7, &message, None);
+        assert_eq!(status, Status::Refused(Code::ParseError, None));
+    }
 }

@@ -1,6 +1,6 @@
 //! The request headers that the endpoint reads.
 
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use mcp_protocol::{Found, ParameterHeaders, RoutingHeaders};
 
 /// Names a protocol session.
@@ -34,8 +34,9 @@ pub(crate) fn takes_event_stream(headers: &HeaderMap) -> bool {
         let is_refused = range
             .split(';')
             .skip(1)
-            .filter_map(|parameter| parameter.trim().strip_prefix("q="))
-            .any(|quality| quality.parse::<f32>().is_ok_and(|quality| quality <= 0.0));
+            .filter_map(|parameter| parameter.trim().split_once('='))
+            .filter(|(name, _)| name.eq_ignore_ascii_case("q"))
+            .any(|(_, quality)| quality.parse::<f32>().is_ok_and(|quality| quality <= 0.0));
         essence(range).eq_ignore_ascii_case("text/event-stream") && !is_refused
     })
 }
@@ -50,19 +51,20 @@ pub(crate) fn routing_headers<'h>(
     headers: &'h HeaderMap,
     parameters: &'h Parameters<'h>,
 ) -> RoutingHeaders<'h> {
-    let mut doubled = None;
+    let mut unusable = None;
     let mut once = |name: &str, shown: &'static str| {
         let mut said = headers.get_all(name).iter();
         let first = said.next();
-        if said.next().is_some() {
-            doubled = Some(shown);
+        let text = first.map(HeaderValue::to_str);
+        if said.next().is_some() || matches!(text, Some(Err(_))) {
+            unusable = Some(shown);
         }
-        first.and_then(|value| value.to_str().ok())
+        text.and_then(Result::ok)
     };
     let version = once("mcp-protocol-version", "MCP-Protocol-Version");
     let method = once("mcp-method", "Mcp-Method");
     let name = once("mcp-name", "Mcp-Name");
-    RoutingHeaders { version, method, name, doubled, parameters: Some(parameters) }
+    RoutingHeaders { version, method, name, unusable, parameters: Some(parameters) }
 }
 
 /// The headers that repeat arguments of a tool.
@@ -104,7 +106,7 @@ mod tests {
             &["text/*"],
             &["application/json"],
             &["text/event-stream;q=0"],
-            &["text/event-stream; q=0.000"],
+            &["text/event-stream; Q=0.000"],
         ] {
             assert!(!takes_event_stream(&accepting(no)), "{no:?}");
         }

@@ -205,6 +205,10 @@ impl SessionKeeper {
             }
         }
         self.sessions.0.closing.send_replace(true);
+        // Who waits for a client's answer waits no longer.
+        for session in self.sessions.table().values() {
+            session.conversation.end();
+        }
         self.sessions.server().end_listening();
     }
 }

@@ -70,7 +70,7 @@ pub(crate) fn measure() -> Costs {
         version: Some("2026-07-28"),
         method: Some("tools/call"),
         name: Some("=?base64?aWRsZQ==?="),
-        doubled: None,
+        unusable: None,
         parameters: Some(&Region),
     };
     let mut rounds = [Vec::new(), Vec::new(), Vec::new()];

@@ -4,12 +4,11 @@
 use std::collections::BTreeSet;
 
 use serde::Deserialize;
-use serde_json::{Value, json};
 
 use super::answer::{Answer, Reply, refuse};
 use super::resources::MAX_URI_BYTES;
 use super::{Call, Server};
-use crate::change::{Announcements, Announcer, Filter};
+use crate::change::{Announcements, Announcer, Filter, SUBSCRIPTION};
 use crate::conversation::Conversation;
 use crate::error::{Code, RpcError};
 use crate::output::{Gone, Messages, Output, Part};
@@ -32,15 +31,14 @@ impl<P: Sync> Server<P> {
             Ok(listening) => listening,
             Err(error) => return refuse(output, Some(call.request.id), &error, Some(call.era())),
         };
-        // The id is what the client wrote, so it is JSON.
-        let id = serde_json::from_str(call.request.id.get()).unwrap_or(Value::Null);
-        match listening.tell(&messages, &id).await {
+        let id = call.request.id.get();
+        match listening.tell(&messages, id).await {
             Ok(()) => {
-                let meta = json!({
-                    "io.modelcontextprotocol/serverInfo": self.implementation,
-                    "io.modelcontextprotocol/subscriptionId": id,
-                });
-                let answer = Answer::of(&json!({ "resultType": "complete", "_meta": meta }));
+                let members = format!(
+                    r#""resultType":"complete","_meta":{{"io.modelcontextprotocol/serverInfo":{},"{SUBSCRIPTION}":{id}}}"#,
+                    self.implementation,
+                );
+                let answer = Answer { members: members.into_bytes(), ..Answer::default() };
                 Self::finish_whole(call, output, &answer)
             }
             Err(Gone) => Reply::gone(output),
@@ -103,16 +101,12 @@ struct Listening {
 
 impl Listening {
     /// Says what is listened to, then tells each change of it, until there are no more.
-    async fn tell(mut self, messages: &Messages, id: &Value) -> Result<(), Gone> {
-        let acknowledged = json!({
-            "jsonrpc": "2.0",
-            "method": "notifications/subscriptions/acknowledged",
-            "params": {
-                "notifications": self.filter.to_json(),
-                "_meta": { "io.modelcontextprotocol/subscriptionId": id },
-            },
-        });
-        messages.send(Part::Message(acknowledged.to_string().into_bytes())).await?;
+    async fn tell(mut self, messages: &Messages, id: &str) -> Result<(), Gone> {
+        let acknowledged = format!(
+            r#"{{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{{"notifications":{},"_meta":{{"{SUBSCRIPTION}":{id}}}}}}}"#,
+            self.filter.to_json(),
+        );
+        messages.send(Part::Message(acknowledged.into_bytes())).await?;
         while let Some(announced) = self.announcements.next().await {
             for change in self.filter.select(announced) {
                 messages.send(Part::Message(change.to_message(Some(id)))).await?;

@@ -206,17 +206,24 @@ impl<P: Sync> Server<P> {
             if matches!(read, Ok(None)) {
                 continue;
             }
+            // Each is held by itself until it is whole: one that is cancelled leaves no trace.
+            let alone = output.alone();
+            let reply = match read {
+                Ok(Some(read)) => self.answer_or_cancel(&read.call(exchange), alone).await,
+                Ok(None) => Reply::accepted(alone),
+                Err((id, error)) => refuse(alone, id, &error, None),
+            };
+            match reply.status {
+                Status::Gone => return Reply::gone(output),
+                Status::Cancelled | Status::Accepted => continue,
+                Status::Answered | Status::Refused(..) => {}
+            }
             output.push(separator);
             separator = b",";
-            let reply = match read {
-                Ok(Some(read)) => self.answer(&read.call(exchange), output).await,
-                Ok(None) => Reply::accepted(output),
-                Err((id, error)) => refuse(output, id, &error, None),
-            };
-            if reply.status == Status::Gone {
-                return reply;
+            output.push(&reply.output.into_rest());
+            if output.relieve().await.is_err() {
+                return Reply::gone(output);
             }
-            output = reply.output;
         }
         if separator == b"[" {
             return Reply::accepted(output);
