@@ -4,6 +4,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::conformance;
+use crate::fuzz;
 use crate::schema;
 use crate::setup;
 use crate::shell::{self, Failure, command, say};
@@ -60,6 +61,7 @@ fn steps(options: &Options) -> Vec<Step> {
         }),
         Step::new("test", || test::run(&[])),
         Step::new("conformance", conformance::run),
+        Step::new("fuzz", || fuzz::run(&fuzz::Options::default())),
         Step::new("documentation", documentation),
         Step::new("generated files", || schema::run(schema::Mode::Check)),
         Step::new("features", features),

@@ -8,6 +8,7 @@ mod bench;
 mod ci;
 mod conformance;
 mod demo;
+mod fuzz;
 mod schema;
 mod setup;
 mod shell;
@@ -27,6 +28,8 @@ usage: cargo xtask TASK [ARGUMENTS]
   ci [--skip-test] [--advisories]
                         all that a change must pass
   conformance           the protocol's own conformance suite, in both eras
+  fuzz [TARGET] [--seconds N]
+                        what strangers may send, at random, against the protocol
   tidy                  the rules of docs/architecture.md and docs/style.md that can be checked
   bench                 measure the server beside a bare one, into docs/performance.md
   schema [--check]      write the generated files; --check only compares them
@@ -60,6 +63,7 @@ fn run(task: &str, arguments: &[String]) -> Option<Result<(), Failure>> {
         "setup" if known(&["--run-only"]) => Some(setup::run(setup::Extent::of(has("--run-only")))),
         "bench" if known(&[]) => Some(bench::run()),
         "conformance" if known(&[]) => Some(conformance::run()),
+        "fuzz" => fuzz::Options::read(arguments).map(|options| fuzz::run(&options)),
         "demo" => Some(demo::run(arguments)),
         "test" => Some(test::run(arguments)),
         "ci" if known(&["--skip-test", "--advisories"]) => Some(ci::run(&ci::Options {
