@@ -1,83 +1,14 @@
 //! `mcp-admin tokens`, as an operator meets it: output, exit code, and what becomes of the file.
 
-use std::fmt::Write as _;
 use std::fs;
-use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
-use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use insta::assert_snapshot;
 use serde_json::Value;
 use support::binary;
-use tempfile::TempDir;
 
-/// A folder with a configuration of two databases, and no token file yet.
-struct Admin {
-    folder: TempDir,
-}
-
-impl Admin {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let config = "http:\n  auth:\n    token_file: tokens.yaml\ndatabases:\n  - name: \
-                      production\n    host: localhost\n  - name: staging\n    host: localhost\n";
-        fs::write(folder.path().join("mcp-server.yaml"), config).unwrap();
-        Self { folder }
-    }
-
-    fn with_tokens(text: &str) -> Self {
-        let admin = Self::new();
-        fs::write(admin.file(), text).unwrap();
-        fs::set_permissions(admin.file(), fs::Permissions::from_mode(0o600)).unwrap();
-        admin
-    }
-
-    fn file(&self) -> PathBuf {
-        self.folder.path().join("tokens.yaml")
-    }
-
-    fn text(&self) -> String {
-        fs::read_to_string(self.file()).unwrap()
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(binary("mcp-admin"));
-        command.env_clear().stdin(Stdio::null()).current_dir(self.folder.path());
-        command.args(["-config", "mcp-server.yaml"]).args(arguments);
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().unwrap()
-    }
-
-    /// What the operator sees, with everything filtered that differs from run to run.
-    fn transcript(&self, arguments: &[&str]) -> String {
-        transcript(&self.run(arguments))
-    }
-
-    /// Runs a line of shell with the binary in `$ADMIN`.
-    fn shell(&self, line: &str) -> Output {
-        let mut command = Command::new("bash");
-        command.env_clear().env("ADMIN", binary("mcp-admin")).env("PATH", "/usr/bin:/bin");
-        command.current_dir(self.folder.path()).stdin(Stdio::null()).args(["-c", line]);
-        command.output().unwrap()
-    }
-
-    fn count(&self) -> u64 {
-        let list: Value =
-            serde_json::from_slice(&self.run(&["tokens", "list", "--json"]).stdout).unwrap();
-        list["total"].as_u64().unwrap()
-    }
-}
-
-fn transcript(output: &Output) -> String {
-    let mut text = String::from_utf8(output.stdout.clone()).unwrap();
-    text.push_str(&String::from_utf8(output.stderr.clone()).unwrap());
-    let _ = write!(text, "exit {}", output.status.code().unwrap());
-    text
-}
+use crate::admin_folder::{Admin, Terminal, transcript};
 
 /// Filters what no two runs have in common.
 fn steady(check: impl FnOnce()) {
@@ -87,6 +18,10 @@ fn steady(check: impl FnOnce()) {
     settings.add_filter(r"chars\): [0-9a-f]{9}\.\.\.", "chars): [9 DIGITS]...");
     settings.add_filter(r"Expiry: \d{4}-\d{2}-\d{2} ", "Expiry: [DATE] ");
     settings.bind(check);
+}
+
+fn count(admin: &Admin) -> u64 {
+    admin.json(&["tokens", "list"])["total"].as_u64().unwrap()
 }
 
 fn has_token(output: &Output) -> bool {
@@ -153,17 +88,35 @@ fn a_new_token_is_printed_once_in_the_words_of_the_source() {
 }
 
 #[test]
+fn every_life_and_note_of_the_sources_makes_a_token() {
+    let admin = Admin::new();
+    for (note, expiry, days) in [
+        ("Production API", "1y", "(365 days from now)"),
+        ("CI/CD Pipeline", "never", "Expiry: Never"),
+        ("Test", "1h", "(1 hour from now)"),
+        ("API Client", "90d", "(90 days from now)"),
+        ("Web App - Q4 2024", "2w", "(14 days from now)"),
+        ("New Client", "30d", "(30 days from now)"),
+        ("Nightly", "12h", "(12 hours from now)"),
+    ] {
+        let said = admin.stdout(&["-add-token", "-token-note", note, "-token-expiry", expiry]);
+        assert!(said.contains(&format!("\nNote: {note}\n")) && said.contains(days), "{said}");
+    }
+    assert_eq!(count(&admin), 7);
+}
+
+#[test]
 fn the_file_holds_the_hash_of_what_was_printed_and_never_the_token() {
     let admin = Admin::new();
     let made =
         admin.run(&["tokens", "add", "--json", "--role", "admin", "--tool", "query_database"]);
     let made: Value = serde_json::from_slice(&made.stdout).unwrap();
     let token = made["token"].as_str().unwrap();
-    assert!(!admin.text().contains(token));
+    assert!(!admin.text("tokens.yaml").contains(token));
     let digest =
         Command::new("sh").args(["-c", "printf %s \"$0\" | sha256sum", token]).output().unwrap();
     let digest = String::from_utf8(digest.stdout).unwrap();
-    assert!(admin.text().contains(&digest[..64]), "{}", admin.text());
+    assert!(admin.text("tokens.yaml").contains(&digest[..64]), "{}", admin.text("tokens.yaml"));
     assert_eq!(made["hash_prefix"], digest[..12]);
     assert_eq!(
         (made["roles"][0].as_str(), made["tools"][0].as_str()),
@@ -230,12 +183,12 @@ fn a_token_is_removed_by_its_id_or_by_a_prefix_that_is_its_alone() {
              mcp-admin tokens list\nexit 1"
         );
     }
-    assert_eq!(admin.text(), TWO, "nothing was removed so far");
+    assert_eq!(admin.text("tokens.yaml"), TWO, "nothing was removed so far");
     let removed = admin.transcript(&["-remove-token", "B3F805A4C2"]);
     assert_eq!(removed, "Token removed: token-1234567890\nexit 0");
     let removed = admin.transcript(&["tokens", "remove", "token-9876543210"]);
     assert_eq!(removed, "Token removed: token-9876543210\nexit 0");
-    assert_eq!(admin.text(), "tokens: []\n");
+    assert_eq!(admin.text("tokens.yaml"), "tokens: []\n");
 }
 
 #[test]
@@ -261,7 +214,7 @@ fn what_cannot_be_made_is_refused_with_the_way_out() {
     Error: a role has 1 to 63 letters, digits, `_` or `-`
     exit 1
     ");
-    assert!(!admin.file().exists());
+    assert!(!admin.path("tokens.yaml").exists());
 }
 
 #[test]
@@ -272,11 +225,6 @@ fn a_missing_file_and_a_wrong_command_line_have_their_own_exit_codes() {
     hint: create it with the first token: mcp-admin tokens add
     exit 1
     ");
-    assert_snapshot!(admin.transcript(&["-add-user", "-username", "alice", "-password", "Secret1!"]), @r"
-    Error: users come in a later version
-    hint: this version has API tokens: mcp-admin tokens --help
-    exit 64
-    ");
     assert_eq!(admin.run(&["tokens", "--nonsense"]).status.code(), Some(64));
     assert_eq!(admin.run(&["tokens"]).status.code(), Some(64));
     assert_eq!(admin.run(&["--help"]).status.code(), Some(0));
@@ -286,7 +234,7 @@ fn a_missing_file_and_a_wrong_command_line_have_their_own_exit_codes() {
 #[test]
 fn a_broken_configuration_does_not_keep_a_stolen_token_alive() {
     let admin = Admin::with_tokens(TWO);
-    fs::write(admin.folder.path().join("mcp-server.yaml"), "http: [").unwrap();
+    fs::write(admin.path("mcp-server.yaml"), "http: [").unwrap();
     let removed =
         admin.run(&["--token-file", "tokens.yaml", "tokens", "remove", "token-1234567890"]);
     assert_eq!(removed.status.code(), Some(0));
@@ -324,16 +272,18 @@ fn thirty_writers_at_once_lose_nothing() {
         assert!(output.status.success(), "{}", transcript(&output));
         assert!(has_token(&output));
     }
-    assert_eq!(admin.count(), 30);
+    assert_eq!(count(&admin), 30);
 }
 
 #[test]
 fn the_file_is_private_from_the_start_whatever_the_umask() {
     let admin = Admin::new();
-    let output = admin.shell("umask 000; \"$ADMIN\" --token-file new.yaml tokens add --note x");
+    let output = admin.shell(
+        "umask 000; \"$ADMIN\" --config mcp-server.yaml --token-file new.yaml tokens add --note x",
+    );
     assert!(output.status.success(), "{}", transcript(&output));
     for name in ["new.yaml", "new.yaml.lock"] {
-        let mode = fs::metadata(admin.folder.path().join(name)).unwrap().permissions().mode();
+        let mode = fs::metadata(admin.path(name)).unwrap().permissions().mode();
         assert_eq!(mode & 0o7777, 0o600, "{name}");
     }
 }
@@ -341,11 +291,11 @@ fn the_file_is_private_from_the_start_whatever_the_umask() {
 #[test]
 fn a_link_stays_a_link_and_its_target_is_replaced() {
     let admin = Admin::with_tokens(TWO);
-    symlink("tokens.yaml", admin.folder.path().join("link.yaml")).unwrap();
+    symlink("tokens.yaml", admin.path("link.yaml")).unwrap();
     let made = admin.run(&["--token-file", "link.yaml", "tokens", "add", "--note", "x"]);
     assert!(made.status.success(), "{}", transcript(&made));
-    assert!(fs::symlink_metadata(admin.folder.path().join("link.yaml")).unwrap().is_symlink());
-    assert_eq!(admin.count(), 3);
+    assert!(fs::symlink_metadata(admin.path("link.yaml")).unwrap().is_symlink());
+    assert_eq!(count(&admin), 3);
 }
 
 #[test]
@@ -354,14 +304,14 @@ fn a_write_that_fails_prints_no_token_and_leaves_the_file_as_it_was() {
     // The lock file fits into the limit, the token file does not.
     let line = "while [ $(stat -c %s tokens.yaml) -lt 2000 ]; do echo '# filler filler filler' >> \
                 tokens.yaml; done; cp tokens.yaml before; trap '' XFSZ; ulimit -f 1; \"$ADMIN\" \
-                --token-file tokens.yaml tokens add --note x";
+                --config mcp-server.yaml tokens add --note x";
     let full = admin.shell(line);
     let said = transcript(&full);
     assert_eq!(full.status.code(), Some(2), "{said}");
     assert!(said.contains("cannot write it anew") && said.contains("hint: "), "{said}");
     assert!(!has_token(&full), "{said}");
-    assert_eq!(admin.text(), fs::read_to_string(admin.folder.path().join("before")).unwrap());
-    let left = fs::read_dir(admin.folder.path()).unwrap().map(|file| file.unwrap().file_name());
+    assert_eq!(admin.text("tokens.yaml"), fs::read_to_string(admin.path("before")).unwrap());
+    let left = fs::read_dir(admin.folder()).unwrap().map(|file| file.unwrap().file_name());
     assert!(left.into_iter().all(|name| !name.to_string_lossy().ends_with(".tmp")));
 }
 
@@ -378,13 +328,13 @@ fn a_folder_that_cannot_be_written_prints_no_token() {
 fn somebody_elses_file_is_refused_with_the_user_to_act_as() {
     let admin = Admin::with_tokens(TWO);
     // Only root can act as somebody else.
-    if fs::metadata(admin.file()).unwrap().uid() != 0 {
+    if fs::metadata(admin.path("tokens.yaml")).unwrap().uid() != 0 {
         return;
     }
     // A copy that everybody may run: the build may lie in a private folder.
     let open = fs::Permissions::from_mode(0o755);
-    fs::set_permissions(admin.folder.path(), open).unwrap();
-    fs::copy(binary("mcp-admin"), admin.folder.path().join("mcp-admin")).unwrap();
+    fs::set_permissions(admin.folder(), open).unwrap();
+    fs::copy(binary("mcp-admin"), admin.path("mcp-admin")).unwrap();
     let line = "setpriv --reuid 65534 --regid 65534 --clear-groups ./mcp-admin --token-file \
                 tokens.yaml tokens";
     for verb in ["list", "add --note x"] {
@@ -394,9 +344,9 @@ fn somebody_elses_file_is_refused_with_the_user_to_act_as() {
         assert!(said.contains("hint: run it as the owner: sudo -u root mcp-admin"), "{said}");
     }
     // Root manages the file of a service, and leaves it to the service.
-    chown(admin.file(), Some(65534), Some(65534)).unwrap();
+    chown(admin.path("tokens.yaml"), Some(65534), Some(65534)).unwrap();
     assert_eq!(admin.run(&["tokens", "add", "--note", "x"]).status.code(), Some(0));
-    let kept = fs::metadata(admin.file()).unwrap();
+    let kept = fs::metadata(admin.path("tokens.yaml")).unwrap();
     assert_eq!((kept.uid(), kept.gid(), kept.mode() & 0o7777), (65534, 65534, 0o600));
     let own = admin.shell(&format!("{line} list"));
     assert!(transcript(&own).contains("Total tokens: 3"), "{}", transcript(&own));
@@ -405,7 +355,7 @@ fn somebody_elses_file_is_refused_with_the_user_to_act_as() {
 #[test]
 fn a_token_that_nobody_could_read_is_named_so_that_it_can_be_removed() {
     let admin = Admin::new();
-    let lost = admin.shell("\"$ADMIN\" --token-file tokens.yaml tokens add --note x > /dev/full");
+    let lost = admin.shell("\"$ADMIN\" --config mcp-server.yaml tokens add --note x > /dev/full");
     let said = transcript(&lost);
     assert_eq!(lost.status.code(), Some(2), "{said}");
     let id = said.lines().find_map(|line| line.split("tokens remove ").nth(1)).unwrap();
@@ -416,54 +366,39 @@ fn a_token_that_nobody_could_read_is_named_so_that_it_can_be_removed() {
 fn a_reader_that_goes_away_is_no_failure() {
     let admin = Admin::with_tokens(TWO);
     let piped = admin
-        .shell("\"$ADMIN\" --token-file tokens.yaml tokens list | true; echo ${PIPESTATUS[0]}");
+        .shell("\"$ADMIN\" --config mcp-server.yaml tokens list | true; echo ${PIPESTATUS[0]}");
     assert_eq!(transcript(&piped), "0\nexit 0");
-}
-
-/// Answers `typed` on a pseudo-terminal; gives what appeared on it.
-fn on_a_terminal(admin: &Admin, typed: &str, arguments: &str) -> String {
-    let line = format!("stty -echo; \"$ADMIN\" --config mcp-server.yaml {arguments}; echo exit $?");
-    let mut child = Command::new("script")
-        .args(["-qec", &line, "/dev/null"])
-        .env_clear()
-        .env("ADMIN", binary("mcp-admin"))
-        .env("PATH", "/usr/bin:/bin")
-        .env("SHELL", "/bin/sh")
-        .current_dir(admin.folder.path())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(typed.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    String::from_utf8(output.stdout).unwrap().replace("\r\n", "\n")
 }
 
 #[test]
 fn on_a_terminal_what_is_missing_is_asked_for() {
     let admin = Admin::new();
-    let seen = on_a_terminal(&admin, "Nightly job\nnowhere\n2\n6m\n\n", "tokens add");
-    for said in [
-        "Note (what the token is for): ",
-        "  1. production\n  2. staging\n",
-        "there is no database nowhere\n",
-        "use 180d\n",
-        "Note: Nightly job\nDatabase: staging\n",
-        "(365 days from now)\n",
-        "exit 0\n",
-    ] {
-        assert!(seen.contains(said), "{said:?} in {seen}");
-    }
-    let seen = on_a_terminal(&admin, "\n", "tokens add --note given --expiry 2w");
-    assert!(!seen.contains("Note (") && !seen.contains("Database: "), "{seen}");
-    assert!(seen.contains("(14 days from now)"), "{seen}");
-    assert_eq!(admin.count(), 2);
+    let mut terminal = Terminal::open(&admin, "tokens add");
+    terminal.answer("Note (what the token is for): ", "Nightly job\n");
+    terminal.wait_for("  1. production\n  2. staging\n");
+    terminal.answer("Database (number or name, blank for the first): ", "nowhere\n");
+    terminal.wait_for("there is no database nowhere\n");
+    terminal.answer("Database (number or name, blank for the first): ", "2\n");
+    terminal.answer("Expiry (12h, 30d, 2w, 1y or never; blank for 1y): ", "6m\n");
+    terminal.wait_for("use 180d\n");
+    terminal.answer("Expiry (12h, 30d, 2w, 1y or never; blank for 1y): ", "\n");
+    terminal.wait_for("Note: Nightly job\nDatabase: staging\n");
+    terminal.wait_for("(365 days from now)\n");
+    assert_eq!(terminal.exit(), 0);
+    let mut terminal = Terminal::open(&admin, "tokens add --note given --expiry 2w");
+    terminal.answer("Database (number or name, blank for the first): ", "staging\n");
+    terminal.wait_for("Database: staging\nExpiry: ");
+    assert!(!terminal.seen().contains("Note ("));
+    assert_eq!(terminal.exit(), 0);
+    assert_eq!(count(&admin), 2);
 }
 
 #[test]
 fn on_a_terminal_the_end_of_input_makes_nothing() {
     let admin = Admin::new();
-    let seen = on_a_terminal(&admin, "\u{4}", "tokens add");
-    assert!(seen.contains("Error: cancelled: nothing was changed\nexit 1\n"), "{seen}");
-    assert!(!admin.file().exists());
+    let mut terminal = Terminal::open(&admin, "tokens add");
+    terminal.answer("Note (what the token is for): ", "\u{4}");
+    terminal.wait_for("Error: cancelled: nothing was changed\n");
+    assert_eq!(terminal.exit(), 1);
+    assert!(!admin.path("tokens.yaml").exists());
 }

@@ -2,12 +2,20 @@
 
 #![expect(clippy::unwrap_used, reason = "a step that fails is a failed test")]
 
+mod accounts;
+mod admin_audit;
+mod admin_folder;
+mod admin_misc;
+mod admin_prompts;
+mod admin_sessions;
 mod admin_tokens;
+mod admin_users;
 mod bad_input;
 mod bearer;
 mod database_down;
 mod demo;
 mod documented_requests;
+mod embedding;
 mod fixture;
 mod fixture_clients;
 mod fixture_wire;

@@ -1,9 +1,10 @@
 //! What an operator sets up: a database, a configuration file, a token file.
 
 use std::fs;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use mcp_testdb::Postgres;
 use serde_json::{Value, json};
@@ -44,12 +45,24 @@ impl Installation {
     /// # Panics
     /// When the file cannot be written.
     pub fn write_config(&self, more: &str) {
+        self.write_config_with("", more);
+    }
+
+    /// The same with a file of users, and more YAML under `http.auth`.
+    ///
+    /// # Panics
+    /// When the file cannot be written.
+    pub fn write_config_with_users(&self, auth: &str, more: &str) {
+        self.write_config_with(&format!("    user_file: users.yaml\n{auth}"), more);
+    }
+
+    fn write_config_with(&self, auth: &str, more: &str) {
         let socket = self.postgres.socket_dir();
         let port = self.postgres.port();
         let text = format!(
             "http:\n  enabled: true\n  address: \"127.0.0.1:0\"\n  auth:\n    token_file: \
-             tokens.yaml\ndatabases:\n  - name: shop\n    host: {}\n    port: {port}\n    \
-             database: shop\n    user: agent\n{more}",
+             tokens.yaml\n{auth}databases:\n  - name: shop\n    host: {}\n    port: {port}\n    \
+             database: shop\n    user: agent\n{more}state:\n  directory: .\n",
             socket.display()
         );
         fs::write(self.config(), text).expect("the configuration can be written");
@@ -105,6 +118,28 @@ impl Installation {
             .expect("mcp-admin runs")
     }
 
+    /// Runs `mcp-admin` on this installation, with something on its standard input.
+    ///
+    /// # Panics
+    /// When the binary cannot be run.
+    #[must_use]
+    pub fn admin_reading(&self, arguments: &[&str], input: &str) -> Output {
+        let mut child = Command::new(binary("mcp-admin"))
+            .arg("--config")
+            .arg(self.config())
+            .args(arguments)
+            .env_clear()
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("mcp-admin runs");
+        let mut stdin = child.stdin.take().expect("a pipe");
+        stdin.write_all(input.as_bytes()).expect("it reads its input");
+        drop(stdin);
+        child.wait_with_output().expect("mcp-admin ends")
+    }
+
     /// Makes a token with these arguments behind `tokens add`, and returns it.
     ///
     /// # Panics
@@ -112,6 +147,26 @@ impl Installation {
     #[must_use]
     pub fn add_token(&self, arguments: &[&str]) -> String {
         token_of(&self.admin(&[&["tokens", "add", "--note", "test"], arguments].concat()))
+    }
+
+    /// Makes an account.
+    ///
+    /// # Panics
+    /// When it is not made.
+    pub fn add_user(&self, name: &str, password: &str) {
+        let add = ["users", "add", name, "--note", "test", "--password-stdin"];
+        let added = self.admin_reading(&add, &format!("{password}\n"));
+        assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
+    }
+
+    /// Gives an account another password, with more arguments behind.
+    ///
+    /// # Panics
+    /// When it does not get it.
+    pub fn set_password(&self, name: &str, password: &str, arguments: &[&str]) {
+        let update = [&["users", "update", name, "--password-stdin"], arguments].concat();
+        let updated = self.admin_reading(&update, &format!("{password}\n"));
+        assert!(updated.status.success(), "{}", String::from_utf8_lossy(&updated.stderr));
     }
 
     /// The id of the token that was made last.

@@ -15,3 +15,16 @@ pub use fixture::FixtureServer;
 pub use http::{Request, Response};
 pub use installation::Installation;
 pub use process::ServerProcess;
+
+/// Tries until it is so, for as long as any test should wait. Word of a change takes a moment.
+#[must_use]
+pub fn eventually(mut is_so: impl FnMut() -> bool) -> bool {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while std::time::Instant::now() < deadline {
+        if is_so() {
+            return true;
+        }
+        std::thread::yield_now();
+    }
+    false
+}

@@ -8,6 +8,7 @@ mod bench;
 mod ci;
 mod conformance;
 mod demo;
+mod faults;
 mod fuzz;
 mod schema;
 mod setup;
@@ -28,6 +29,7 @@ usage: cargo xtask TASK [ARGUMENTS]
   ci [--skip-test] [--advisories]
                         all that a change must pass
   conformance           the protocol's own conformance suite, in both eras
+  faults                the durable files while each system call of mcp-admin fails in turn
   fuzz [TARGET] [--seconds N]
                         what strangers may send, at random, against the protocol
   tidy                  the rules of docs/architecture.md and docs/style.md that can be checked
@@ -63,6 +65,7 @@ fn run(task: &str, arguments: &[String]) -> Option<Result<(), Failure>> {
         "setup" if known(&["--run-only"]) => Some(setup::run(setup::Extent::of(has("--run-only")))),
         "bench" if known(&[]) => Some(bench::run()),
         "conformance" if known(&[]) => Some(conformance::run()),
+        "faults" if known(&[]) => Some(faults::run()),
         "fuzz" => fuzz::Options::read(arguments).map(|options| fuzz::run(&options)),
         "demo" => Some(demo::run(arguments)),
         "test" => Some(test::run(arguments)),

@@ -1,16 +1,25 @@
-//! `cargo xtask schema`: the files that are generated from the types of the configuration.
+//! `cargo xtask schema`: the files that are generated from the types of the configuration and from
+//! the command line.
 //!
 //! They are checked in, so that an operator reads them without building anything; `ci` generates
-//! them anew and compares. The generator is a binary of its own (`src/bin/config_reference.rs`)
-//! behind a feature: the other tasks need not build the configuration's dependencies first.
+//! them anew and compares. The generator of the configuration's files is a binary of its own
+//! (`src/bin/config_reference.rs`) behind a feature: the other tasks need not build its
+//! dependencies first. The command line describes itself.
 
 use std::fs;
 
 use crate::shell::{self, Failure, say};
 
-/// Each generated file, and what the generator calls it.
-const GENERATED: [(&str, &str); 2] =
-    [("docs/config.schema.json", "schema"), ("docs/config.md", "reference")];
+/// Each generated file, and what `cargo run` runs to print it.
+const GENERATED: [(&str, &[&str]); 3] = [
+    ("docs/config.schema.json", &config_reference("schema")),
+    ("docs/config.md", &config_reference("reference")),
+    ("docs/cli.md", &["--package", "mcp-admin", "--", "man", "--markdown"]),
+];
+
+const fn config_reference(what: &str) -> [&str; 8] {
+    ["--package", "xtask", "--features", "schema", "--bin", "config-reference", "--", what]
+}
 
 /// What to do with what was generated.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -49,10 +58,9 @@ pub(crate) fn run(mode: Mode) -> Result<(), Failure> {
     Err(Failure::new(message).hint("run `cargo xtask schema` and commit what it wrote"))
 }
 
-fn generate(what: &str) -> Result<String, Failure> {
-    let generator = ["run", "--quiet", "--package", "xtask", "--features", "schema"];
-    let mut command = shell::command("cargo", &generator);
-    command.args(["--bin", "config-reference", "--", what]).stderr(std::process::Stdio::inherit());
+fn generate(what: &[&str]) -> Result<String, Failure> {
+    let mut command = shell::command("cargo", &["run", "--quiet"]);
+    command.args(what).stderr(std::process::Stdio::inherit());
     let name = shell::shown(&command);
     let failed = |why: String| Failure::new(format!("`{name}` failed: {why}"));
     let output = command.output().map_err(|error| failed(error.to_string()))?;

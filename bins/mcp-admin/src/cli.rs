@@ -1,19 +1,27 @@
 //! The command line: what an operator types.
 
+mod tokens;
+mod users;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
-/// Manage the API tokens of mcp-server; changes take effect while the server runs.
+pub(crate) use self::tokens::{AddTokenArgs, TokensCommand};
+pub(crate) use self::users::{AddUserArgs, PasswordArgs, UpdateUserArgs, UsersCommand};
+
+/// Manage the users and API tokens of mcp-server; changes take effect while the server runs.
 #[derive(Debug, Parser)]
 #[command(name = "mcp-admin", version, max_term_width = 100)]
 #[command(after_help = "\
 Examples:
-  mcp-admin tokens add                                      asks for what it needs
+  mcp-admin users add alice                                 asks for what it needs
+  mcp-admin users list
   mcp-admin tokens add --note \"Production API\" --expiry 90d
-  mcp-admin tokens list
   mcp-admin tokens remove b3f805a4                          first 8 digits of the hash, or the id
-  mcp-admin config show                                     what is in force, and who said so")]
+  mcp-admin audit --user alice --since 1h
+  mcp-admin check                                           is all as it should be?")]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -50,84 +58,129 @@ impl Global {
     }
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Store {
-    /// In files
     File,
+    // Understood, so that it can be answered in a sentence.
+    #[value(hide = true)]
+    Postgres,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Make, list, change and delete user accounts
+    Users {
+        #[command(subcommand)]
+        command: UsersCommand,
+    },
     /// Make, list and remove API tokens
     Tokens {
         #[command(subcommand)]
         command: TokensCommand,
+    },
+    /// List and end login sessions
+    Sessions {
+        #[command(subcommand)]
+        command: SessionsCommand,
+    },
+    /// Show what happened to credentials and accounts
+    Audit(AuditArgs),
+    /// Hash a password, for a database that nobody can log in to any more
+    #[command(after_help = "\
+Examples:
+  mcp-admin hash-password                                   asks, hidden and twice
+  mcp-admin hash-password --algorithm argon2id < password.txt")]
+    HashPassword {
+        /// How it is hashed [default: as configured, else bcrypt]
+        #[arg(long, value_enum)]
+        algorithm: Option<HashAlgorithm>,
+    },
+    /// Check configuration, files, modes and owners; exit 1 if something must be mended
+    Check {
+        /// Connect to each database, too
+        #[arg(long)]
+        databases: bool,
     },
     /// Show the configuration
     Config {
         #[command(subcommand)]
         command: ConfigCommand,
     },
-    // Its forms are understood so that they can be answered in a sentence.
-    #[command(hide = true)]
-    Users {
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        _rest: Vec<String>,
+    /// Print completions for a shell
+    #[command(after_help = "\
+Examples:
+  mcp-admin completions bash > /etc/bash_completion.d/mcp-admin
+  mcp-admin completions zsh > /usr/local/share/zsh/site-functions/_mcp-admin")]
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+    /// Print a manual page
+    #[command(after_help = "\
+Examples:
+  mcp-admin man | man -l -
+  mcp-admin man users add > mcp-admin-users-add.1")]
+    Man {
+        /// The command it is about [default: all of mcp-admin]
+        command: Vec<String>,
+        /// As Markdown, every command on one page
+        #[arg(long, hide = true, conflicts_with = "command")]
+        markdown: bool,
     },
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum TokensCommand {
-    /// Make a token and print it, once
+pub(crate) enum SessionsCommand {
+    /// List the sessions that are open
+    List {
+        /// Of this user only
+        name: Option<String>,
+    },
+    /// End sessions at once, with the requests, streams and queries that run in them
     #[command(after_help = "\
 Examples:
-  mcp-admin tokens add
-  mcp-admin tokens add --note \"Staging API\" --database staging --expiry 30d
-  mcp-admin tokens add --note \"CI/CD Pipeline\" --expiry never --tool query_database --read-only")]
-    Add(AddArgs),
-    /// List the tokens
-    List,
-    /// Show everything about one token but the token itself
-    Show {
-        /// The id, or the first 8 or more digits of the hash
-        #[arg(value_name = "ID|HASH")]
-        token: String,
-    },
-    /// Remove a token; its requests, streams and queries end at once
-    #[command(after_help = "\
-Examples:
-  mcp-admin tokens remove token-1234567890
-  mcp-admin tokens remove b3f805a4")]
-    Remove {
-        /// The id, or the first 8 or more digits of the hash
-        #[arg(value_name = "ID|HASH")]
-        token: String,
-    },
+  mcp-admin sessions revoke 8f14e45fceea167a
+  mcp-admin sessions revoke --user alice
+  mcp-admin sessions revoke --all")]
+    Revoke(RevokeArgs),
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct AddArgs {
-    /// What it is for
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) note: Option<String>,
-    /// How long it lasts: 12h, 30d, 2w, 1y or never [default: 1y]
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    pub(crate) expiry: Option<String>,
-    /// The only configured database it reaches [default: the first in the configuration]
+#[group(required = true, multiple = false)]
+pub(crate) struct RevokeArgs {
+    /// The id, as `sessions list` shows it
+    pub(crate) id: Option<String>,
+    /// All sessions of this user
     #[arg(long, value_name = "NAME")]
-    pub(crate) database: Option<String>,
-    /// An application role (repeatable)
-    #[arg(long = "role", value_name = "ROLE")]
-    pub(crate) roles: Vec<String>,
-    /// The PostgreSQL role that its connections run as
-    #[arg(long, value_name = "ROLE")]
-    pub(crate) db_role: Option<String>,
-    /// The only tool it may call (repeatable) [default: every tool]
-    #[arg(long = "tool", value_name = "TOOL")]
-    pub(crate) tools: Vec<String>,
-    /// Never writes, whatever the database allows
+    pub(crate) user: Option<String>,
+    /// All sessions of all users
     #[arg(long)]
-    pub(crate) read_only: bool,
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  mcp-admin audit --since 1h
+  mcp-admin audit --user alice --follow
+  mcp-admin audit --since 2026-01-31T08:00:00Z --json")]
+pub(crate) struct AuditArgs {
+    /// What concerns this user only
+    #[arg(long, value_name = "NAME")]
+    pub(crate) user: Option<String>,
+    /// From then on: how long ago (30m, 1h, 7d, 2w), or a time in RFC 3339
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) since: Option<String>,
+    /// Go on with what is recorded from now on, until Ctrl-C; with --json, one document a line
+    #[arg(long)]
+    pub(crate) follow: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum HashAlgorithm {
+    Bcrypt,
+    Argon2id,
 }
 
 #[derive(Debug, Subcommand)]

@@ -2,17 +2,16 @@
 
 use std::fmt::Write as _;
 
-use mcp_config::Sources;
 use serde_json::{Value, json};
 
 use crate::cli::ConfigCommand;
-use crate::configuration;
+use crate::desk::Desk;
 use crate::output::{Fault, Output, escaped};
 
-pub(crate) fn run(command: &ConfigCommand, sources: &Sources, output: Output) -> Result<(), Fault> {
+pub(crate) fn run(command: &ConfigCommand, desk: &Desk) -> Result<(), Fault> {
     match command {
-        ConfigCommand::Schema => schema(output),
-        ConfigCommand::Show => show(sources, output),
+        ConfigCommand::Schema => schema(desk.output),
+        ConfigCommand::Show => show(desk),
     }
 }
 
@@ -23,9 +22,8 @@ fn schema(output: Output) -> Result<(), Fault> {
     output.show(&text, &document)
 }
 
-fn show(sources: &Sources, output: Output) -> Result<(), Fault> {
-    let loaded = configuration(sources)?;
-    let shown = mcp_config::show(&loaded);
+fn show(desk: &Desk) -> Result<(), Fault> {
+    let shown = mcp_config::show(desk.loaded()?);
     let width = shown.iter().map(|line| line.key.len()).max().unwrap_or(0);
     let mut text = String::new();
     for line in &shown {
@@ -38,5 +36,5 @@ fn show(sources: &Sources, output: Output) -> Result<(), Fault> {
             json!({ "key": line.key, "value": line.value, "origin": line.origin.to_string() })
         })
         .collect();
-    output.show(&text, &json!({ "settings": settings }))
+    desk.output.show(&text, &json!({ "settings": settings }))
 }

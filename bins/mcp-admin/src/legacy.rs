@@ -1,5 +1,4 @@
-//! The single-dash command lines of the sources, in today's form. Depends on nothing, so that
-//! another binary can say what to type instead.
+//! The single-dash command lines of the sources, in today's form.
 
 /// A verb of the sources, the noun and verb of today, and whether a value follows it.
 const VERBS: [(&str, [&str; 2], bool); 10] = [
@@ -21,7 +20,7 @@ const OPTIONS: [(&str, Becomes); 10] = [
     ("token-expiry", Becomes::Flag("--expiry")),
     ("token-database", Becomes::Flag("--database")),
     ("username", Becomes::Positional),
-    ("password", Becomes::OnStandardInput("--password-stdin")),
+    ("password", Becomes::Flag("--password")),
     ("user-note", Becomes::Flag("--note")),
     ("config", Becomes::Flag("--config")),
     ("token-file", Becomes::Flag("--token-file")),
@@ -35,8 +34,6 @@ enum Becomes {
     Flag(&'static str),
     /// An argument of its own.
     Positional,
-    /// A flag that has the value read elsewhere: it is a secret, and is not repeated.
-    OnStandardInput(&'static str),
 }
 
 /// Today's form of a command line, given without the program's name. `None`: it is in today's
@@ -47,7 +44,10 @@ pub(crate) fn rewrite(arguments: &[String]) -> Option<Vec<String>> {
     while let Some(argument) = rest.next() {
         line.take(argument, &mut rest);
     }
-    line.changed.then(|| [line.command, line.flags, line.positional].concat())
+    // A name that begins with a dash is a name all the same.
+    let dashed = line.positional.iter().any(|argument| argument.starts_with('-'));
+    let end = if dashed { vec!["--".to_owned()] } else { Vec::new() };
+    line.changed.then(|| [line.command, line.flags, end, line.positional].concat())
 }
 
 /// A command line as it is put together.
@@ -86,15 +86,12 @@ impl Line {
         };
         self.changed |= !argument.starts_with("--");
         match becomes {
-            Becomes::Flag(flag) => {
-                self.flags.push((*flag).to_owned());
-                self.flags.extend(value());
-            }
+            // Joined, a value is a value whatever it begins with.
+            Becomes::Flag(flag) => self.flags.push(match value() {
+                Some(value) => format!("{flag}={value}"),
+                None => (*flag).to_owned(),
+            }),
             Becomes::Positional => self.positional.extend(value()),
-            Becomes::OnStandardInput(flag) => {
-                drop(value());
-                self.flags.push((*flag).to_owned());
-            }
         }
     }
 }
@@ -123,17 +120,27 @@ mod tests {
             ("-add-token", "tokens add"),
             (
                 "-add-token -token-note API -token-expiry 30d -token-database staging",
-                "tokens add --note API --expiry 30d --database staging",
+                "tokens add --note=API --expiry=30d --database=staging",
             ),
-            ("-add-token -token-expiry=never", "tokens add --expiry never"),
+            ("-add-token -token-expiry=never", "tokens add --expiry=never"),
             ("-list-tokens", "tokens list"),
-            ("-token-file t.yaml -list-tokens --json", "tokens list --token-file t.yaml --json"),
-            ("--token-file t.yaml -list-tokens", "tokens list --token-file t.yaml"),
-            ("-remove-token b3f805a4 -config c.yaml", "tokens remove --config c.yaml b3f805a4"),
-            ("-add-user -username alice -user-note Dev", "users add --note Dev alice"),
+            ("-token-file t.yaml -list-tokens --json", "tokens list --token-file=t.yaml --json"),
+            ("--token-file t.yaml -list-tokens", "tokens list --token-file=t.yaml"),
+            ("-remove-token b3f805a4 -config c.yaml", "tokens remove --config=c.yaml b3f805a4"),
+            ("-add-user -username alice -user-note Dev", "users add --note=Dev alice"),
+            ("-add-user", "users add"),
+            ("-list-users", "users list"),
+            ("-user-file u.yaml -list-users", "users list --user-file=u.yaml"),
+            ("-update-user -username alice", "users update alice"),
+            ("-update-user -username=alice -password x", "users update --password=x alice"),
+            ("-update-user -username alice -user-note -x", "users update --note=-x alice"),
+            ("-update-user -username -x", "users update -- -x"),
+            ("-enable-user -username charlie", "users enable charlie"),
+            ("-unlock-user -username charlie", "users unlock charlie"),
+            ("-delete-user -username charlie", "users delete charlie"),
             ("-disable-user -username charlie", "users disable charlie"),
-            ("-token-file t.yaml tokens list", "--token-file t.yaml tokens list"),
-            ("tokens list -config c.yaml", "tokens list --config c.yaml"),
+            ("-token-file t.yaml tokens list", "--token-file=t.yaml tokens list"),
+            ("tokens list -config c.yaml", "tokens list --config=c.yaml"),
         ] {
             assert_eq!(rewritten(theirs).as_deref(), Some(ours));
         }
@@ -150,11 +157,5 @@ mod tests {
         ] {
             assert_eq!(rewritten(line), None, "{line}");
         }
-    }
-
-    #[test]
-    fn a_password_is_not_repeated() {
-        let line = rewritten("-add-user -username alice -password SecurePassword123!");
-        assert_eq!(line.as_deref(), Some("users add --password-stdin alice"));
     }
 }

@@ -1,27 +1,42 @@
-//! The tool of the operator: tokens made, listed and removed while the server runs, and the
-//! configuration shown.
+//! The tool of the operator: users and tokens made, changed and removed while the server runs,
+//! sessions ended, the audit log read, the installation checked.
 //!
 //! Data goes to standard output, talk to standard error. Exit codes: 0 done and durable, 1
 //! refused for a reason that can be mended, 2 our failure, 64 a command line that was not
 //! understood.
 
+mod accounts;
+mod audit;
+mod check;
 mod cli;
 mod config;
+mod desk;
 mod expiry;
+mod grants;
 mod legacy;
+mod manual;
+mod operator;
 mod output;
+mod passwords;
 mod prompt;
+mod sessions;
+mod table;
+mod terminal;
 mod tokens;
+mod transfer;
+mod users;
+mod when;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use mcp_config::{Loaded, Sources, load, locate};
+use mcp_config::{Sources, locate};
 use mcp_identity::{Clock as _, SystemClock};
 
-use crate::cli::{Cli, Command, Global};
+use crate::cli::{Cli, Command, Global, Store};
+use crate::desk::Desk;
 use crate::output::{Fault, Output};
 
 fn main() -> ExitCode {
@@ -43,18 +58,27 @@ fn run(arguments: Vec<OsString>) -> Result<(), Fault> {
         Ok(cli) => cli,
         Err(refused) => return output::clap(&refused),
     };
+    if cli.global.store == Store::Postgres {
+        return Err(Fault::usage("--store postgres comes with a later version")
+            .hint("this version keeps credentials in files: --store file"));
+    }
     let output = Output::new(cli.global.json);
     let sources = sources(&cli.global);
+    let operator = operator::name(sources.environment.get("SUDO_USER").map(String::as_str));
+    let desk = Desk::new(sources, operator, SystemClock.now(), output)?;
     match cli.command {
+        Command::Users { command } => users::run(command, &desk),
         Command::Tokens { command } => {
-            let runtime = tokio::runtime::Builder::new_current_thread().build();
-            let runtime = runtime.map_err(|error| Fault::ours(error.to_string()))?;
-            let desk = tokens::Desk::open(sources, &cli.global, SystemClock.now(), output)?;
-            runtime.block_on(desk.run(command))
+            tokens::Tokens::open(&desk, cli.global.token_file.as_deref())?.run(command)
         }
-        Command::Config { command } => config::run(&command, &sources, output),
-        Command::Users { .. } => Err(Fault::usage("users come in a later version")
-            .hint("this version has API tokens: mcp-admin tokens --help")),
+        Command::Sessions { command } => sessions::run(command, &desk),
+        Command::Audit(arguments) => audit::run(&arguments, &desk),
+        Command::HashPassword { algorithm } => users::hash_password(algorithm, &desk),
+        Command::Check { databases } => check::run(databases, &desk),
+        Command::Config { command } => config::run(&command, &desk),
+        Command::Completions { shell } => manual::completions(shell, output),
+        Command::Man { command, markdown: false } => manual::page(&command, output),
+        Command::Man { markdown: true, .. } => manual::markdown(output),
     }
 }
 
@@ -84,12 +108,4 @@ fn sources(global: &Global) -> Sources {
         flags: global.settings(),
         beside,
     }
-}
-
-/// The configuration in force, or the sentence that says why there is none.
-fn configuration(sources: &Sources) -> Result<Loaded, Fault> {
-    load(sources).map_err(|error| {
-        let hint = error.hint().map(str::to_owned);
-        Fault::refused(error.to_string()).maybe_hint(hint)
-    })
 }

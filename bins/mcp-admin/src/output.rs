@@ -1,9 +1,10 @@
 //! What the operator sees: data on standard output, talk on standard error, and exit codes.
 
+use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use mcp_store::{StoreError, StoreErrorKind};
+use mcp_store::{AddRejection, EditRejection, StoreError, StoreErrorKind};
 use serde_json::Value;
 
 /// Why a command did not do what it was asked to.
@@ -12,6 +13,8 @@ pub(crate) struct Fault {
     message: String,
     hint: Option<String>,
     exit: Exit,
+    /// What was asked for is done, but might not survive a power cut.
+    unsure: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -25,21 +28,54 @@ enum Exit {
 }
 
 impl Fault {
+    fn new(message: String, exit: Exit) -> Self {
+        Self { message, hint: None, exit, unsure: false }
+    }
+
     pub(crate) fn refused(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None, exit: Exit::Refused }
+        Self::new(message.into(), Exit::Refused)
     }
 
     pub(crate) fn ours(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None, exit: Exit::Ours }
+        Self::new(message.into(), Exit::Ours)
     }
 
     pub(crate) fn usage(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None, exit: Exit::Usage }
+        Self::new(message.into(), Exit::Usage)
+    }
+
+    /// Refused in the words of another error.
+    #[expect(clippy::needless_pass_by_value, reason = "an error is handed over")]
+    pub(crate) fn from_fault(error: impl ToString) -> Self {
+        Self::refused(error.to_string())
+    }
+
+    /// Our failure, in the words of another error.
+    #[expect(clippy::needless_pass_by_value, reason = "an error is handed over")]
+    pub(crate) fn from_failure(error: impl ToString) -> Self {
+        Self::ours(error.to_string())
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    pub(crate) fn way_out(&self) -> Option<&str> {
+        self.hint.as_deref()
     }
 
     /// Adds the way out.
     pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
         self.maybe_hint(Some(hint.into()))
+    }
+
+    /// Says what to look after, if what was asked for may be done nevertheless.
+    pub(crate) fn about(self, subject: impl fmt::Display) -> Self {
+        if self.unsure {
+            self.hint(format!("it was about {subject}: look whether it is so"))
+        } else {
+            self
+        }
     }
 
     pub(crate) fn maybe_hint(self, hint: Option<String>) -> Self {
@@ -52,9 +88,34 @@ impl From<StoreError> for Fault {
         let message = error.to_string();
         let fault = match error.kind {
             StoreErrorKind::Missing | StoreErrorKind::Refused => Self::refused(message),
-            StoreErrorKind::Down | StoreErrorKind::NotDurable => Self::ours(message),
+            StoreErrorKind::Down => Self::ours(message),
+            StoreErrorKind::NotDurable => Self { unsure: true, ..Self::ours(message) },
         };
         fault.maybe_hint(error.hint)
+    }
+}
+
+impl From<AddRejection> for Fault {
+    fn from(rejection: AddRejection) -> Self {
+        match rejection {
+            AddRejection::NameTaken | AddRejection::EmailTaken => {
+                Self::refused(rejection.to_string())
+            }
+            AddRejection::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<EditRejection> for Fault {
+    fn from(rejection: EditRejection) -> Self {
+        match rejection {
+            // Does not repeat what was typed: people type passwords where a name belongs.
+            EditRejection::NotFound => {
+                Self::refused("User not found").hint("the names are in: mcp-admin users list")
+            }
+            EditRejection::EmailTaken => Self::refused(rejection.to_string()),
+            EditRejection::Store(error) => error.into(),
+        }
     }
 }
 
@@ -71,6 +132,11 @@ pub(crate) fn complain(fault: &Fault) -> ExitCode {
         let _ = writeln!(stderr, "hint: {}", escaped(hint));
     }
     ExitCode::from(fault.exit as u8)
+}
+
+/// Says on standard error what the operator should know, and what stops nothing.
+pub(crate) fn warn(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "warning: {}", escaped(text));
 }
 
 /// What clap has to say: help and version are data, anything else is a usage error.
@@ -104,11 +170,33 @@ impl Output {
         quiet(self.print(text, document))
     }
 
+    /// As [`show`](Self::show), for what was done: if it cannot be said there, the failure says it.
+    pub(crate) fn tell(self, text: &str, document: &Value) -> Result<(), Fault> {
+        match self.print(text, document) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                let done = text.lines().collect::<Vec<_>>().join("; ");
+                Err(Fault::ours(format!("{done} (but standard output cannot be written: {error})")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// One of many: a line of text, or a document on one line.
+    pub(crate) fn stream(self, line: &str, document: &Value) -> io::Result<()> {
+        let mut stdout = io::stdout().lock();
+        if self.json {
+            writeln!(stdout, "{}", safe_json(&document.to_string()))?;
+        } else {
+            stdout.write_all(line.as_bytes())?;
+        }
+        stdout.flush()
+    }
+
     /// As [`show`](Self::show), where the reader's absence matters.
     pub(crate) fn print(self, text: &str, document: &Value) -> io::Result<()> {
         let mut stdout = io::stdout().lock();
         if self.json {
-            writeln!(stdout, "{document:#}")?;
+            writeln!(stdout, "{}", safe_json(&format!("{document:#}")))?;
         } else {
             stdout.write_all(text.as_bytes())?;
         }
@@ -126,6 +214,11 @@ fn quiet(written: io::Result<()>) -> Result<(), Fault> {
     }
 }
 
+/// One line of what is shown of one thing.
+pub(crate) fn labelled(label: &str, value: &str) -> String {
+    if value.is_empty() { format!("{label}:") } else { format!("{label}: {}", escaped(value)) }
+}
+
 /// Text from outside on one line: what acts on a terminal, reorders text or cannot be seen
 /// stands there as `\u{…}`.
 pub(crate) fn escaped(text: &str) -> String {
@@ -140,6 +233,22 @@ pub(crate) fn escaped(text: &str) -> String {
     shown
 }
 
+/// The same document, in which what acts is escaped: JSON itself asks for that only up to U+001F.
+/// Outside of texts a document holds nothing that acts but the ends of its lines.
+fn safe_json(document: &str) -> String {
+    let mut safe = String::with_capacity(document.len());
+    for c in document.chars() {
+        if acts(c) && c != '\n' {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(safe, "\\u{unit:04x}");
+            }
+        } else {
+            safe.push(c);
+        }
+    }
+    safe
+}
+
 fn acts(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -151,12 +260,20 @@ fn acts(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::escaped;
+    use super::{escaped, safe_json};
 
     #[test]
     fn text_that_acts_is_shown_and_not_obeyed() {
         let hostile = "a\u{1b}[31mb\u{202e}c\nd\u{200b}e\u{0}";
         assert_eq!(escaped(hostile), r"a\u{1b}[31mb\u{202e}c\nd\u{200b}e\u{0}");
+    }
+
+    #[test]
+    fn a_document_says_the_same_and_holds_nothing_that_acts() {
+        let document = serde_json::json!({ "note": "a\u{9b}b\u{202e}c\u{e0041}d\u{7f}\u{1b}\n" });
+        let safe = safe_json(&format!("{document:#}"));
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&safe).unwrap(), document);
+        assert!(!safe.contains(['\u{9b}', '\u{202e}', '\u{e0041}', '\u{7f}', '\u{1b}']), "{safe}");
     }
 
     #[test]

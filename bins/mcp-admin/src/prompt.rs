@@ -2,7 +2,11 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 
+use mcp_identity::Password;
+use zeroize::Zeroizing;
+
 use crate::output::{Fault, escaped};
+use crate::terminal::{self, Typed};
 
 /// The longest answer, in bytes.
 const LONGEST: u64 = 64 * 1024;
@@ -21,9 +25,73 @@ pub(crate) fn ask(question: &str) -> Result<String, Fault> {
     if read == 0 {
         // The cursor still stands behind the question.
         say("\n").map_err(unheard)?;
-        return Err(Fault::refused("cancelled: nothing was changed"));
+        return Err(cancelled());
     }
     Ok(answer.trim().to_owned())
+}
+
+/// `true` for `y` and `yes`. Anything else is a no, and so is the end of input.
+pub(crate) fn confirm(question: &str) -> Result<bool, Fault> {
+    let answer = ask(&format!("{question} [y/N] "))?;
+    Ok(matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes"))
+}
+
+/// Asks for a password, hidden and twice, until both are the same and `accept` takes it.
+pub(crate) fn ask_for_password(
+    question: &str,
+    mut accept: impl FnMut(&Password) -> Result<(), String>,
+) -> Result<Password, Fault> {
+    loop {
+        let password = ask_hidden(question)?;
+        let refused = match accept(&password) {
+            Ok(()) if ask_hidden("Confirm password: ")?.expose() == password.expose() => {
+                return Ok(password);
+            }
+            Ok(()) => "the two are not the same".to_owned(),
+            Err(refused) => refused,
+        };
+        say(&format!("{}\n", escaped(&refused))).map_err(|error| Fault::ours(error.to_string()))?;
+    }
+}
+
+/// A password from standard input: the first line, without its end. Asked for and hidden if
+/// somebody types there.
+pub(crate) fn read_password() -> Result<Password, Fault> {
+    if is_possible() {
+        return ask_hidden("Password: ");
+    }
+    let unread = |error: io::Error| Fault::refused(format!("cannot read the password: {error}"));
+    let mut line = Zeroizing::new(String::new());
+    io::stdin().lock().take(LONGEST).read_line(&mut line).map_err(unread)?;
+    let password = line.strip_suffix('\n').unwrap_or(&line);
+    let password = password.strip_suffix('\r').unwrap_or(password);
+    if password.is_empty() {
+        return Err(Fault::refused("there is no password on standard input"));
+    }
+    Ok(Password::presented(password.to_owned()))
+}
+
+/// One line that the terminal does not show.
+fn ask_hidden(question: &str) -> Result<Password, Fault> {
+    let unheard = |error: io::Error| {
+        let message = format!("cannot read the password: {error}");
+        match error.kind() {
+            io::ErrorKind::InvalidData => Fault::refused(message),
+            _ => Fault::ours(message),
+        }
+    };
+    let typed = terminal::ask_hidden(question).map_err(unheard)?;
+    // The key that ended the line was not shown either.
+    say("\n").map_err(unheard)?;
+    match typed {
+        Typed::Line(password) => Ok(password),
+        Typed::Ended => Err(cancelled()),
+    }
+}
+
+/// What a "no" comes to.
+pub(crate) fn cancelled() -> Fault {
+    Fault::refused("cancelled: nothing was changed")
 }
 
 /// Asks until the answer can be used.

@@ -2,13 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::time::{Duration, SystemTime};
 
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
-use mcp_config::Sources;
 use mcp_identity::{
-    DatabaseName, DbRole, PlainToken, RoleName, SystemEntropy, TokenHash, TokenId, ToolName,
+    AuditAction, DatabaseName, DbRole, PlainToken, RoleName, Subject, SystemEntropy, TokenHash,
+    TokenId, ToolName,
 };
 use mcp_store::{
     InsertRejection, RemoveRejection, StoreErrorKind, TokenRecord, TokenSelector, TokenStore as _,
@@ -16,85 +13,81 @@ use mcp_store::{
 use mcp_store_file::TokenFile;
 use serde_json::{Value, json};
 
-use crate::cli::{AddArgs, Global, TokensCommand};
-use crate::configuration;
+use crate::cli::{AddTokenArgs, TokensCommand};
+use crate::desk::Desk;
 use crate::expiry::Expiry;
-use crate::output::{Fault, Output, escaped};
-use crate::prompt;
+use crate::grants;
+use crate::output::{Fault, labelled};
+use crate::{prompt, when};
 
 /// How many ids are tried within one second.
 const MOST_IN_A_SECOND: u32 = 1_000;
 
-/// Where the operator stands: the file, the time, and where answers go.
-pub(crate) struct Desk {
+/// The token file, and who stands before it.
+pub(crate) struct Tokens<'d> {
     store: TokenFile,
-    sources: Sources,
-    now: SystemTime,
-    output: Output,
+    desk: &'d Desk,
 }
 
-impl Desk {
+impl<'d> Tokens<'d> {
     /// Finds the token file: the flag, else the configuration, which has a default.
-    pub(crate) fn open(
-        sources: Sources,
-        global: &Global,
-        now: SystemTime,
-        output: Output,
-    ) -> Result<Self, Fault> {
+    pub(crate) fn open(desk: &'d Desk, flag: Option<&str>) -> Result<Self, Fault> {
         // A broken configuration must not stand in the way of removing a stolen token.
-        let path = match &global.token_file {
+        let path = match flag {
             Some(path) => path.into(),
-            None => configuration(&sources)?.config.http.auth.token_file,
+            None => desk.config()?.http.auth.token_file.clone(),
         };
-        // Whole seconds: what lists and files show.
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(unix_seconds(now));
-        Ok(Self { store: TokenFile::open(path).for_its_owner(), sources, now, output })
+        Ok(Self { store: TokenFile::open(path).for_its_owner(), desk })
     }
 
-    pub(crate) async fn run(&self, command: TokensCommand) -> Result<(), Fault> {
+    pub(crate) fn run(&self, command: TokensCommand) -> Result<(), Fault> {
         match command {
-            TokensCommand::Add(arguments) => self.add(&arguments).await,
+            TokensCommand::Add(arguments) => self.add(&arguments),
             TokensCommand::List => self.list(),
             TokensCommand::Show { token } => self.show(&token),
-            TokensCommand::Remove { token } => self.remove(&token).await,
+            TokensCommand::Remove { token } => self.remove(&token),
         }
     }
 
-    async fn add(&self, arguments: &AddArgs) -> Result<(), Fault> {
-        let databases = configuration(&self.sources)?.config.databases;
-        let databases: Vec<DatabaseName> = databases.into_iter().map(|one| one.name).collect();
+    fn add(&self, arguments: &AddTokenArgs) -> Result<(), Fault> {
+        let databases = grants::configured(self.desk)?;
         let wanted = Wanted::decide(arguments, &databases)?;
-        let end = wanted.expiry.end(self.now).map_err(|error| expiry_fault(&error))?;
-        let token =
-            PlainToken::generate(&SystemEntropy).map_err(|error| Fault::ours(error.to_string()))?;
-        let id = TokenId::parse(&format!("token-{}", unix_seconds(self.now)));
-        let id = id.map_err(|error| Fault::ours(error.to_string()))?;
+        let end = wanted.expiry.end(self.desk.now).map_err(|error| expiry_fault(&error))?;
+        let token = PlainToken::generate(&SystemEntropy).map_err(Fault::from_failure)?;
+        let id = TokenId::parse(&format!("token-{}", when::unix_seconds(self.desk.now)));
         let record = TokenRecord {
             note: wanted.note,
             database: wanted.database,
             expires_at: end,
-            roles: each(&arguments.roles, role)?,
-            db_role: arguments.db_role.as_deref().map(DbRole::parse).transpose().map_err(named)?,
+            roles: grants::roles(&arguments.roles)?,
+            db_role: grants::db_role(arguments.db_role.as_deref())?,
             tools: match arguments.tools.as_slice() {
                 [] => None,
-                tools => Some(each(tools, |tool| ToolName::parse(tool).map_err(named))?),
+                tools => Some(grants::each(tools, ToolName::parse)?),
             },
             read_only: arguments.read_only,
-            ..TokenRecord::new(id, TokenHash::of(&token), self.now)
+            ..TokenRecord::new(
+                id.map_err(Fault::from_failure)?,
+                TokenHash::of(&token),
+                self.desk.now,
+            )
         };
-        let kept = self.keep(record).await?;
-        self.reveal(&token, &kept, wanted.expiry)
+        let kept = self.keep(record)?;
+        // Nothing stands between a token that was made and its owner, the audit log neither.
+        let revealed = self.reveal(&token, &kept, wanted.expiry);
+        self.desk.record(AuditAction::AddToken, Subject::Token(kept.id));
+        revealed
     }
 
     /// Keeps the record; another one of the same second gives it a longer id.
-    async fn keep(&self, first: TokenRecord) -> Result<TokenRecord, Fault> {
-        let mut record = first.clone();
+    fn keep(&self, mut record: TokenRecord) -> Result<TokenRecord, Fault> {
+        let first = record.id.clone();
         for suffix in 2..=MOST_IN_A_SECOND {
-            match self.store.insert(record.clone()).await {
+            match self.desk.wait(self.store.insert(record.clone())) {
                 Ok(()) => return Ok(record),
                 Err(InsertRejection::IdTaken) => {
-                    let id = TokenId::parse(&format!("{}-{suffix}", first.id));
-                    record.id = id.map_err(|error| Fault::ours(error.to_string()))?;
+                    let id = TokenId::parse(&format!("{first}-{suffix}"));
+                    record.id = id.map_err(Fault::from_failure)?;
                 }
                 Err(InsertRejection::HashTaken) => {
                     return Err(Fault::ours("the random source repeats itself; no token was made"));
@@ -125,7 +118,7 @@ impl Desk {
         }
         let _ = match (record.expires_at, expiry.distance()) {
             (Some(end), Some(from_now)) => {
-                writeln!(text, "Expiry: {} ({from_now})", date(end, "%Y-%m-%d"))
+                writeln!(text, "Expiry: {} ({from_now})", when::day(end))
             }
             _ => writeln!(text, "Expiry: Never"),
         };
@@ -133,7 +126,7 @@ impl Desk {
         text.push_str("\nStore this token securely. It cannot be retrieved later.\n");
         let mut document = self.document(record);
         document["token"] = token.expose().into();
-        self.output.print(&text, &document).map_err(|error| {
+        self.desk.output.print(&text, &document).map_err(|error| {
             Fault::ours(format!("the token was made but could not be shown: {error}"))
                 .hint(undo(record, "nobody has it"))
         })
@@ -148,7 +141,7 @@ impl Desk {
         }
         let _ = writeln!(text, "Total tokens: {}", records.len());
         let tokens: Vec<Value> = records.iter().map(|record| self.document(record)).collect();
-        self.output.show(&text, &json!({ "tokens": tokens, "total": records.len() }))
+        self.desk.output.show(&text, &json!({ "tokens": tokens, "total": records.len() }))
     }
 
     fn show(&self, named: &str) -> Result<(), Fault> {
@@ -179,40 +172,47 @@ impl Desk {
         ] {
             let _ = writeln!(text, "{}", labelled(label, value));
         }
-        self.output.show(&text, &self.document(record))
+        self.desk.output.show(&text, &self.document(record))
     }
 
-    async fn remove(&self, named: &str) -> Result<(), Fault> {
+    fn remove(&self, named: &str) -> Result<(), Fault> {
         for selector in selectors(named) {
-            match self.store.remove(selector).await {
-                Ok(removed) => {
-                    let text = format!("Token removed: {}\n", removed.id);
-                    return self.output.show(&text, &json!({ "removed": self.document(&removed) }));
-                }
+            match self.desk.wait(self.store.remove(selector)) {
+                Ok(removed) => return self.removed(&removed),
                 Err(RemoveRejection::NotFound) => {}
                 Err(RemoveRejection::Ambiguous(several)) => return Err(ambiguous(several)),
-                Err(RemoveRejection::Store(error)) => return Err(error.into()),
+                Err(RemoveRejection::Store(error)) => {
+                    return Err(Fault::from(error).about(format_args!("token {named}")));
+                }
             }
         }
         Err(not_found())
+    }
+
+    fn removed(&self, removed: &TokenRecord) -> Result<(), Fault> {
+        self.desk.record(AuditAction::RemoveToken, Subject::Token(removed.id.clone()));
+        let text = format!("Token removed: {}\n", removed.id);
+        self.desk.output.tell(&text, &json!({ "removed": self.document(removed) }))
     }
 
     /// One token of the list.
     fn block(&self, record: &TokenRecord) -> String {
         let mut lines = vec![format!("ID: {}", record.id), labelled("Note", &record.note)];
         lines.extend(record.database.as_ref().map(|name| format!("Database: {name}")));
-        let end = record.expires_at.map_or_else(|| "Never".to_owned(), time);
+        let end = record.expires_at.map_or_else(|| "Never".to_owned(), when::second);
         lines.extend([
             format!("Hash (first 12 chars): {}", short(record.hash)),
-            format!("Created: {}", time(record.created_at)),
+            format!("Created: {}", when::second(record.created_at)),
             format!("Expires: {end}"),
-            format!("Status: {}", if record.is_expired(self.now) { "Expired" } else { "Valid" }),
+            format!(
+                "Status: {}",
+                if record.is_expired(self.desk.now) { "Expired" } else { "Valid" }
+            ),
         ]);
         lines.join("\n") + "\n"
     }
 
     fn document(&self, record: &TokenRecord) -> Value {
-        let stamp = |time: SystemTime| date(time, "%Y-%m-%dT%H:%M:%SZ");
         let names = |names: &BTreeSet<ToolName>| {
             names.iter().map(|name| name.as_str().to_owned()).collect::<Vec<_>>()
         };
@@ -221,9 +221,9 @@ impl Desk {
             "note": record.note,
             "database": record.database.as_ref().map(DatabaseName::as_str),
             "hash_prefix": &record.hash.to_hex()[..12],
-            "created_at": stamp(record.created_at),
-            "expires_at": record.expires_at.map(stamp),
-            "status": if record.is_expired(self.now) { "expired" } else { "valid" },
+            "created_at": when::rfc3339(record.created_at),
+            "expires_at": record.expires_at.map(when::rfc3339),
+            "status": if record.is_expired(self.desk.now) { "expired" } else { "valid" },
             "roles": record.roles.iter().map(RoleName::as_str).collect::<Vec<_>>(),
             "db_role": record.db_role.as_ref().map(DbRole::as_str),
             "tools": record.tools.as_ref().map(names),
@@ -240,10 +240,10 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn decide(arguments: &AddArgs, databases: &[DatabaseName]) -> Result<Self, Fault> {
+    fn decide(arguments: &AddTokenArgs, databases: &[DatabaseName]) -> Result<Self, Fault> {
         // What is wrong on the command line is said before anything is asked.
         let database = match &arguments.database {
-            Some(name) => Some(Some(find_database(name, databases)?)),
+            Some(name) => Some(Some(grants::database(name, databases)?)),
             None => None,
         };
         let expiry = arguments.expiry.as_deref().map(Expiry::parse).transpose();
@@ -293,15 +293,6 @@ fn ask_for_expiry() -> Result<Expiry, Fault> {
     })
 }
 
-fn find_database(name: &str, databases: &[DatabaseName]) -> Result<DatabaseName, Fault> {
-    let found = databases.iter().find(|known| known.as_str() == name).cloned();
-    found.ok_or_else(|| {
-        let names: Vec<_> = databases.iter().map(DatabaseName::as_str).collect();
-        Fault::refused(format!("there is no database {name}"))
-            .hint(format!("configured: {}", names.join(", ")))
-    })
-}
-
 /// How `named` may be meant. An id comes first: it may look like the beginning of a hash.
 fn selectors(named: &str) -> Vec<TokenSelector> {
     let id = TokenId::parse(named).ok().map(TokenSelector::Id);
@@ -330,44 +321,7 @@ fn undo(record: &TokenRecord, why: &str) -> String {
     format!("{why}; remove it: mcp-admin tokens remove {}", record.id)
 }
 
-fn each<T: Ord>(
-    texts: &[String],
-    parse: impl Fn(&str) -> Result<T, Fault>,
-) -> Result<BTreeSet<T>, Fault> {
-    texts.iter().map(|text| parse(text)).collect()
-}
-
-fn role(text: &str) -> Result<RoleName, Fault> {
-    RoleName::parse(text)
-        .ok_or_else(|| Fault::refused("a role has 1 to 63 letters, digits, `_` or `-`"))
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "an error is handed over")]
-fn named(error: mcp_identity::NameError) -> Fault {
-    Fault::refused(error.to_string())
-}
-
 /// Nine digits and three dots, as the source prints it.
 fn short(hash: TokenHash) -> String {
     format!("{}...", &hash.to_hex()[..9])
-}
-
-fn labelled(label: &str, value: &str) -> String {
-    if value.is_empty() { format!("{label}:") } else { format!("{label}: {}", escaped(value)) }
-}
-
-fn time(time: SystemTime) -> String {
-    date(time, "%Y-%m-%d %H:%M:%S")
-}
-
-/// In UTC. A time beyond the calendar came from no file of ours.
-fn date(time: SystemTime, format: &str) -> String {
-    match Timestamp::try_from(time) {
-        Ok(time) => time.to_zoned(TimeZone::UTC).strftime(format).to_string(),
-        Err(_) => "beyond the calendar".to_owned(),
-    }
-}
-
-fn unix_seconds(time: SystemTime) -> u64 {
-    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

@@ -176,7 +176,7 @@ pub(crate) fn with_two_dashes(arguments: impl Iterator<Item = OsString>) -> Vec<
 }
 
 /// The commands of operators that the sources gave to the server: now `mcp-admin` takes them.
-const OPERATOR_COMMANDS: [&str; 9] = [
+const OPERATOR_COMMANDS: [&str; 10] = [
     "add-token",
     "list-tokens",
     "remove-token",
@@ -185,6 +185,7 @@ const OPERATOR_COMMANDS: [&str; 9] = [
     "update-user",
     "enable-user",
     "disable-user",
+    "unlock-user",
     "delete-user",
 ];
 
@@ -202,12 +203,15 @@ pub(crate) fn operator_command(arguments: &[OsString]) -> Option<String> {
     let mut hide = false;
     for argument in arguments.iter().skip(1) {
         line.push(' ');
+        let flag = argument.trim_start_matches('-');
         line.push_str(&if std::mem::take(&mut hide) {
             "PASSWORD".into()
+        } else if flag.starts_with("password=") {
+            "-password=PASSWORD".into()
         } else {
             quoted(argument)
         });
-        hide = argument.trim_start_matches('-') == "password";
+        hide = flag == "password";
     }
     Some(line)
 }
@@ -251,6 +255,10 @@ mod tests {
         assert_eq!(line.as_deref(), Some("mcp-admin -add-token -token-expiry 30d"));
         let line = operator_command(&words("mcp-server -add-user -username a -password Secret1"));
         assert_eq!(line.as_deref(), Some("mcp-admin -add-user -username a -password PASSWORD"));
+        let line = operator_command(&words("mcp-server -update-user -password=Secret1"));
+        assert_eq!(line.as_deref(), Some("mcp-admin -update-user -password=PASSWORD"));
+        let line = operator_command(&words("mcp-server -unlock-user -username a"));
+        assert_eq!(line.as_deref(), Some("mcp-admin -unlock-user -username a"));
         assert_eq!(operator_command(&words("mcp-server --http")), None);
     }
 }

@@ -5,13 +5,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 
-use mcp_auth::{Authenticate, OpenDoor};
-use mcp_config::{Config, Loaded, Origin, Sources};
-use mcp_identity::{Principal, SystemClock, SystemEntropy};
+use mcp_auth::{Auth, Authenticate, OpenDoor};
+use mcp_config::{Config, Loaded, Sources};
+use mcp_identity::{Clock, Entropy, Principal, SystemClock, SystemEntropy};
 use mcp_listen::{DrainOutcome, Settings};
 use mcp_protocol::{Implementation, Server};
 use mcp_query::Databases;
-use mcp_store_file::TokenFileState;
+use mcp_store_file::FileState;
 use mcp_tools::{INSTRUCTIONS, tools};
 use mcp_transport::{SessionSettings, Sessions};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -20,9 +20,10 @@ use crate::fault::StartFault;
 use crate::health::Health;
 use crate::reload::Reload;
 use crate::stack::{Parts, stack};
+use crate::stores::{Opened, Surroundings};
 use crate::tasks::{Shutdown, ShutdownSwitch, Tasks};
 use crate::telemetry::Telemetry;
-use crate::{databases, listener, stores, systemd, tls};
+use crate::{authenticate_user, databases, listener, stores, systemd, tls};
 
 /// A server that is about to start.
 pub(crate) struct Start {
@@ -36,22 +37,42 @@ pub(crate) struct Start {
     pub(crate) on_ready: Box<dyn FnOnce(SocketAddr) + Send>,
 }
 
-/// Serves over HTTP until a signal or the end of a part that must not end.
+/// Serves over HTTP until a signal or the end of a part that must not end. Whatever happens, what
+/// was started is told to stop and waited for: a task that is cut off may hold up the process.
 pub(crate) async fn serve_http(start: Start) -> Result<(), StartFault> {
+    let mut tasks = Tasks::new();
+    let (switch, shutdown) = ShutdownSwitch::new();
+    let outcome = serve_with(start, &mut tasks, &shutdown).await;
+    switch.stop();
+    tasks.finish().await;
+    match outcome? {
+        Stop::Asked => {
+            tracing::info!("Stopped");
+            Ok(())
+        }
+        Stop::Broken(what) => {
+            Err(StartFault::ours(format!("{what}; the server cannot go on without it")))
+        }
+    }
+}
+
+async fn serve_with(
+    start: Start,
+    tasks: &mut Tasks,
+    shutdown: &Shutdown,
+) -> Result<Stop, StartFault> {
     let Start { sources, loaded, open_to_all, on_ready } = start;
     let telemetry = Telemetry::start(&loaded.config.log);
     tracing::info!("mcp-server {}", env!("CARGO_PKG_VERSION"));
     warn_of_what_waits(&loaded);
     let config = loaded.config.clone();
     let bound = listener::bind(&config, open_to_all)?;
-    let mut tasks = Tasks::new();
-    let (switch, shutdown) = ShutdownSwitch::new();
     let (drain, draining) = ShutdownSwitch::new();
-    let parts = parts(&config, &mut tasks, &shutdown, &draining).await?;
+    let parts = parts(&loaded, tasks, shutdown, &draining).await?;
     let health = parts.health.clone();
     let bound_to = bound.local_addr().map_err(StartFault::ours)?;
     let service = stack(parts, &config.http, bound_to.ip())?;
-    let (bound, scheme) = tls::wrap(bound, &config.http.tls, &mut tasks, &shutdown)?;
+    let (bound, scheme) = tls::wrap(bound, &config.http.tls, tasks, shutdown)?;
     let serving = mcp_listen::Server::new(bound, settings(&config));
     let signals = Signals::listen()?;
 
@@ -63,28 +84,26 @@ pub(crate) async fn serve_http(start: Start) -> Result<(), StartFault> {
     let reload = Reload { sources, loaded, telemetry, address: url };
     let running = pin!(serving.run(service, draining.requested()));
     let mut watch = Watch { signals, reload, health, drain };
-    let stop = watch.until_stopped(running, &mut tasks).await;
-    switch.stop();
-    tasks.finish().await;
-    match stop {
-        Stop::Asked => {
-            tracing::info!("Stopped");
-            Ok(())
-        }
-        Stop::Broken(what) => {
-            Err(StartFault::ours(format!("{what}; the server cannot go on without it")))
-        }
-    }
+    Ok(watch.until_stopped(running, tasks).await)
 }
 
 /// What the requests meet, with the tasks behind it started.
 async fn parts(
-    config: &Config,
+    loaded: &Loaded,
     tasks: &mut Tasks,
     shutdown: &Shutdown,
     draining: &Shutdown,
 ) -> Result<Parts, StartFault> {
-    let (door, tokens) = open_door(config, tasks, shutdown).await?;
+    let config = &loaded.config;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+    let around = Surroundings {
+        clock: Arc::clone(&clock),
+        entropy: Arc::clone(&entropy),
+        tasks: &mut *tasks,
+        shutdown,
+    };
+    let Entrance { door, auth, files } = open_door(loaded, around).await?;
     let (databases, pools) = databases::open(config)?;
     describe_databases(config);
     tasks.start("pools", pools.run(shutdown.clone().requested()));
@@ -92,13 +111,11 @@ async fn parts(
     let (sessions, keeper) = Sessions::new(server, SessionSettings::default());
     // Who only listens would hold up the drain for as long as it may last.
     tasks.start("protocol sessions", keeper.run(draining.clone().requested()));
-    Ok(Parts {
-        sessions,
-        door,
-        clock: Arc::new(SystemClock),
-        entropy: Arc::new(SystemEntropy),
-        health: Health::new(tokens),
-    })
+    let accounts = auth.filter(Auth::has_accounts).map(|auth| {
+        let threshold = authenticate_user::threshold(auth.clone(), implementation());
+        (auth, threshold)
+    });
+    Ok(Parts { sessions, door, accounts, clock, entropy, health: Health::new(files) })
 }
 
 /// What is looked after while requests are served.
@@ -167,50 +184,42 @@ pub(crate) async fn serve_stdio(loaded: &Loaded) -> Result<(), StartFault> {
     outcome.map_err(StartFault::ours)
 }
 
-/// Who is let in: holders of tokens, or everybody if the operator said exactly that. With it, what
-/// is known of the file of the tokens.
-async fn open_door(
-    config: &Config,
-    tasks: &mut Tasks,
-    shutdown: &Shutdown,
-) -> Result<(Arc<dyn Authenticate>, Option<TokenFileState>), StartFault> {
-    if !config.http.auth.enabled {
-        return Ok((Arc::new(OpenDoor::let_everybody_in()), None));
-    }
-    let file = &config.http.auth.token_file;
-    let (auth, state) = stores::open_tokens(file, Arc::new(SystemClock), tasks, shutdown).await?;
-    tracing::info!("Authentication is on: API tokens");
-    Ok((Arc::new(auth), Some(state)))
+/// Who is let in, and how the files behind are doing.
+struct Entrance {
+    door: Arc<dyn Authenticate>,
+    auth: Option<Auth>,
+    files: Vec<FileState>,
 }
 
-fn mcp_server(databases: &Databases) -> Server<Principal> {
-    let implementation = Implementation {
+/// Who is let in: holders of credentials, or everybody if the operator said exactly that.
+async fn open_door(loaded: &Loaded, mut around: Surroundings<'_>) -> Result<Entrance, StartFault> {
+    if !loaded.config.http.auth.enabled {
+        let door = Arc::new(OpenDoor::let_everybody_in());
+        return Ok(Entrance { door, auth: None, files: Vec::new() });
+    }
+    let Opened { auth, files } = stores::open(loaded, &mut around).await?;
+    let people = if auth.has_accounts() { " and user accounts" } else { "" };
+    tracing::info!("Authentication is on: API tokens{people}");
+    Ok(Entrance { door: Arc::new(auth.clone()), auth: Some(auth), files })
+}
+
+fn implementation() -> Implementation {
+    Implementation {
         name: "mcp-server",
         title: "PostgreSQL",
         version: env!("CARGO_PKG_VERSION"),
         icons: Vec::new(),
-    };
-    let builder = Server::builder(implementation)
+    }
+}
+
+fn mcp_server(databases: &Databases) -> Server<Principal> {
+    let builder = Server::builder(implementation())
         .instructions(INSTRUCTIONS)
         .permits(|principal: &Principal, tool| principal.grants.allows_tool(tool));
     tools(databases).into_iter().fold(builder, mcp_protocol::ServerBuilder::tool).build()
 }
 
-/// Keys that a file may hold already, for a part that is still to come. An operator who set one
-/// must not believe that it protects him.
-const NOT_IN_FORCE: [&str; 4] = [
-    "http.auth.user_file",
-    "http.auth.rate_limit_window_minutes",
-    "http.auth.rate_limit_max_attempts",
-    "http.auth.max_failed_attempts_before_lockout",
-];
-
 fn warn_of_what_waits(loaded: &Loaded) {
-    for key in NOT_IN_FORCE {
-        if loaded.origins.get(key).is_some_and(|origin| *origin != Origin::Default) {
-            tracing::warn!("{key} is set and does nothing yet: it comes with user accounts");
-        }
-    }
     for database in loaded.config.databases.iter().filter(|database| database.allow_writes) {
         let name = &database.name;
         tracing::warn!("Database {name}: allow_writes is set, and this version only reads");

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{Method, Response, StatusCode};
-use mcp_store_file::TokenFileState;
+use mcp_store_file::FileState;
 use mcp_transport::ResponseBody;
 
 /// What `/health` and `/ready` say. Cheap to clone.
@@ -16,14 +16,14 @@ pub(crate) struct Health(Arc<State>);
 
 struct State {
     serving: AtomicBool,
-    /// `None` where nobody needs a token.
-    tokens: Option<TokenFileState>,
+    /// Of the credential files. None where nobody needs a credential.
+    files: Vec<FileState>,
 }
 
 impl Health {
     /// Not serving yet.
-    pub(crate) fn new(tokens: Option<TokenFileState>) -> Self {
-        Self(Arc::new(State { serving: AtomicBool::new(false), tokens }))
+    pub(crate) fn new(files: Vec<FileState>) -> Self {
+        Self(Arc::new(State { serving: AtomicBool::new(false), files }))
     }
 
     /// Requests are taken from now on, or no longer.
@@ -31,10 +31,10 @@ impl Health {
         self.0.serving.store(serving, Ordering::Relaxed);
     }
 
-    /// `/health`: the process answers. Degraded while the token file cannot be used and the tokens
-    /// of before are in force.
+    /// `/health`: the process answers. Degraded while a credential file cannot be used and the
+    /// credentials of before are in force.
     pub(crate) fn health(&self, method: &Method) -> Response<ResponseBody> {
-        let degraded = self.0.tokens.as_ref().is_some_and(TokenFileState::is_faulty);
+        let degraded = self.0.files.iter().any(FileState::is_faulty);
         let said = if degraded { r#"{"status":"degraded"}"# } else { r#"{"status":"ok"}"# };
         answer(method, StatusCode::OK, said)
     }

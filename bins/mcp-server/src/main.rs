@@ -1,5 +1,6 @@
 //! The server: PostgreSQL behind the Model Context Protocol.
 
+mod authenticate_user;
 mod cli;
 mod compose;
 mod databases;
@@ -7,6 +8,7 @@ mod demo;
 mod fault;
 mod health;
 mod listener;
+mod logout;
 mod reload;
 mod stack;
 mod stores;

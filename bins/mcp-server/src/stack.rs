@@ -11,7 +11,7 @@ use futures_util::future::{Either, Ready, ready};
 use http::header::{HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use http::{Request, Response, StatusCode};
 use http_body::Body;
-use mcp_auth::Authenticate;
+use mcp_auth::{Auth, Authenticate};
 use mcp_auth_http::{
     AddressRange, AllowedHost, AllowedOrigin, AuthLayer, AuthService, ClientAddressLayer,
     HostOriginLayer, HostOriginSettings, PeerAddress, RequestIdLayer, TrustedProxies, denial,
@@ -19,7 +19,7 @@ use mcp_auth_http::{
 use mcp_config::HttpConfig;
 use mcp_identity::{Clock, Denial, Entropy};
 use mcp_listen::{Peer, RequestBody};
-use mcp_transport::{HttpSettings, McpService, ResponseBody, Sessions};
+use mcp_transport::{HttpSettings, McpService, ResponseBody, Sessions, Threshold};
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_layer::Layer as _;
@@ -27,11 +27,14 @@ use tower_service::Service;
 
 use crate::fault::StartFault;
 use crate::health::{Health, json};
+use crate::logout::{self, Logout};
 
 /// What the stack is built from.
 pub(crate) struct Parts {
     pub(crate) sessions: Sessions,
     pub(crate) door: Arc<dyn Authenticate>,
+    /// Where people have accounts: what logs them in and out.
+    pub(crate) accounts: Option<(Auth, Threshold)>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) health: Health,
@@ -53,7 +56,8 @@ pub(crate) fn stack(
     + 'static,
     StartFault,
 > {
-    let router = router(parts.sessions, parts.door, parts.clock, parts.health, config);
+    let entropy = Arc::clone(&parts.entropy);
+    let router = router(parts, config);
     Ok(ServiceBuilder::new()
         .map_request(with_peer_address)
         // No answer is anything but what it says it is, whoever made it.
@@ -61,7 +65,7 @@ pub(crate) fn stack(
         // Outermost of what can fail: a panic below must still end in a response.
         .layer(CatchPanicLayer::custom(internal_error))
         // Before anything that refuses: a refusal must be found in the log by its id.
-        .layer(RequestIdLayer::new(parts.entropy))
+        .layer(RequestIdLayer::new(entropy))
         // Before anything that counts or records: it must count the client, not the proxy.
         .layer(ClientAddressLayer::new(trusted_proxies(config)?))
         // Before authentication: a page of another site must not even learn whether a token is
@@ -124,17 +128,18 @@ fn host_origin(config: &HttpConfig, bound: IpAddr) -> Result<HostOriginSettings,
     Ok(settings)
 }
 
-fn router(
-    sessions: Sessions,
-    door: Arc<dyn Authenticate>,
-    clock: Arc<dyn Clock>,
-    health: Health,
-    config: &HttpConfig,
-) -> Router {
+fn router(parts: Parts, config: &HttpConfig) -> Router {
+    let Parts { sessions, door, accounts, clock, health, .. } = parts;
     let max_body_bytes = usize::try_from(config.limits.max_body_bytes).unwrap_or(usize::MAX);
-    let mcp = McpService::new(sessions, HttpSettings { max_body_bytes }, needs_credential);
+    let mut mcp = McpService::new(sessions, HttpSettings { max_body_bytes }, needs_credential);
     // Only in front of what a token opens: `/health` answers whatever is sent along.
-    Router { mcp: AuthLayer::new(door, clock).layer(mcp), health }
+    let layer = AuthLayer::new(door, clock);
+    let logout = accounts.map(|(auth, threshold)| {
+        mcp = mcp.clone().threshold(threshold);
+        // It ends the very credential that it came with.
+        layer.clone().render_with(logout::refusal_body).outlasting().layer(Logout::new(auth))
+    });
+    Router { mcp: layer.layer(mcp), logout, health }
 }
 
 /// The same answer that a bad credential gets, but for the challenge.
@@ -146,28 +151,35 @@ fn needs_credential() -> Response<ResponseBody> {
 #[derive(Clone)]
 struct Router {
     mcp: AuthService<McpService>,
+    logout: Option<AuthService<Logout>>,
     health: Health,
 }
+
+type McpFuture = <AuthService<McpService> as Service<Request<RequestBody>>>::Future;
+type LogoutFuture = <AuthService<Logout> as Service<Request<RequestBody>>>::Future;
 
 impl Service<Request<RequestBody>> for Router {
     type Response = Response<ResponseBody>;
     type Error = Infallible;
-    type Future = Either<
-        <AuthService<McpService> as Service<Request<RequestBody>>>::Future,
-        Ready<Result<Self::Response, Infallible>>,
-    >;
+    type Future =
+        Either<McpFuture, Either<LogoutFuture, Ready<Result<Self::Response, Infallible>>>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Service::<Request<RequestBody>>::poll_ready(&mut self.mcp, cx)
     }
 
     fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
+        if request.uri().path() == "/auth/logout"
+            && let Some(logout) = &mut self.logout
+        {
+            return Either::Right(Either::Left(logout.call(request)));
+        }
         let answer = match request.uri().path() {
             "/mcp/v1" | "/mcp" => return Either::Left(self.mcp.call(request)),
             "/health" => self.health.health(request.method()),
             "/ready" => self.health.ready(request.method()),
             _ => json(StatusCode::NOT_FOUND, r#"{"error":"Not Found"}"#),
         };
-        Either::Right(ready(Ok(answer)))
+        Either::Right(Either::Right(ready(Ok(answer))))
     }
 }

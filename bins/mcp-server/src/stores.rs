@@ -1,44 +1,229 @@
-//! The credential stores that the configuration names.
+//! The credential stores that the configuration names, and what judges by them.
 
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use mcp_auth::Auth;
-use mcp_identity::Clock;
-use mcp_store::{StoreError, StoreErrorKind, TokenStore as _};
-use mcp_store_file::{TokenFile, TokenFileState};
+use mcp_auth::{Accounts, Auth, LoginSettings, OpenError};
+use mcp_config::{Config, HttpAuthConfig, Loaded, Origin, PasswordAlgorithm, PasswordsConfig};
+use mcp_identity::{AuditLog, Clock, Entropy, NoAudit, Password};
+use mcp_password::{Algorithm, Asker, Hasher};
+use mcp_store::{AccountStore as _, StoreError, StoreErrorKind, TokenStore as _};
+use mcp_store_file::{
+    AuditFile, AuditFileSettings, FileAccounts, FileAccountsSettings, FileState, TokenFile,
+};
+use mcp_throttle::{LockoutPolicy, Quota};
 
 use crate::fault::StartFault;
 use crate::tasks::{Shutdown, Tasks};
 
-/// Opens the token file: removes what has expired, says what it holds, and starts what keeps the
-/// index and what watches the file.
-pub(crate) async fn open_tokens(
-    path: &Path,
-    clock: Arc<dyn Clock>,
-    tasks: &mut Tasks,
-    shutdown: &Shutdown,
-) -> Result<(Auth, TokenFileState), StartFault> {
-    let store = Arc::new(TokenFile::open(path));
-    let loaded = store.all().await.map_err(|fault| refuse(path, &fault))?;
+/// What everything here is given.
+pub(crate) struct Surroundings<'a> {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) tasks: &'a mut Tasks,
+    pub(crate) shutdown: &'a Shutdown,
+}
+
+/// Who is let in, and how the files behind are doing.
+pub(crate) struct Opened {
+    pub(crate) auth: Auth,
+    pub(crate) files: Vec<FileState>,
+}
+
+/// Opens the files of credentials: removes what has expired, says what they hold, and starts what
+/// keeps the index, what watches the files and what writes the record.
+pub(crate) async fn open(
+    loaded: &Loaded,
+    around: &mut Surroundings<'_>,
+) -> Result<Opened, StartFault> {
+    let config = &loaded.config;
+    let audit = open_audit(loaded, around)?;
+    let accounts = open_accounts(loaded, around).await?;
+    let (tokens, mut files) = open_tokens(config, accounts.is_some(), around).await?;
+    let auth = &config.http.auth;
+    let mut builder = Auth::builder(tokens)
+        .clock(Arc::clone(&around.clock))
+        .entropy(Arc::clone(&around.entropy))
+        .audit(audit)
+        .bearer_failures(quota(auth.bearer_failures, auth.bearer_window_minutes));
+    if let Some((accounts, state)) = accounts {
+        builder = builder.accounts(accounts);
+        files.push(state);
+    }
+    let (auth, keeper) = builder.open().await.map_err(|fault| match fault {
+        OpenError::Store(fault) => refuse(&fault),
+        OpenError::Entropy(fault) => StartFault::ours(fault),
+    })?;
+    around.tasks.start("keeper", keeper.run(around.shutdown.clone().requested()));
+    Ok(Opened { auth, files })
+}
+
+async fn open_tokens(
+    config: &Config,
+    has_accounts: bool,
+    around: &mut Surroundings<'_>,
+) -> Result<(Arc<TokenFile>, Vec<FileState>), StartFault> {
+    let path = &config.http.auth.token_file;
+    let store = TokenFile::open(path);
+    // Where people can log in, nobody needs a token; one may be made any time.
+    let store = Arc::new(if has_accounts { store.may_be_missing() } else { store });
+    let loaded = store.all().await.map_err(|fault| refuse_tokens(path, &fault))?;
     tracing::info!("Loaded {} API token(s) from {}", loaded.len(), path.display());
-    match store.remove_expired(clock.now()).await {
+    match store.remove_expired(around.clock.now()).await {
         Ok(0) => {}
         Ok(removed) => tracing::info!("Removed {removed} expired token(s)"),
         // An expired token is refused whether or not its record is gone: a file that cannot be
         // written (a mounted secret) is no reason not to serve.
         Err(fault) => tracing::warn!("Could not remove expired tokens: {fault}"),
     }
-    let watch = store.watch().map_err(|fault| refuse(path, &fault))?;
-    let (auth, keeper) = Auth::open(store, clock).await.map_err(|fault| refuse(path, &fault))?;
+    let watch = store.watch().map_err(|fault| refuse_tokens(path, &fault))?;
     tracing::info!("Watching {} for changes", path.display());
     let state = watch.state();
-    tasks.start("token file watcher", watch.run(shutdown.clone().requested()));
-    tasks.start("keeper", keeper.run(shutdown.clone().requested()));
-    Ok((auth, state))
+    around.tasks.start("token file watcher", watch.run(around.shutdown.clone().requested()));
+    Ok((store, vec![state]))
 }
 
-fn refuse(path: &Path, fault: &StoreError) -> StartFault {
+/// People have accounts where a file for them is named or lies in its place.
+async fn open_accounts(
+    loaded: &Loaded,
+    around: &mut Surroundings<'_>,
+) -> Result<Option<(Accounts, FileState)>, StartFault> {
+    let config = &loaded.config;
+    let path = &config.http.auth.user_file;
+    let named = loaded.origins.get("http.auth.user_file");
+    if named.is_none_or(|origin| *origin == Origin::Default) && !path.exists() {
+        return Ok(None);
+    }
+    let settings = FileAccountsSettings::new(path, &config.state.directory);
+    let store = FileAccounts::open(settings, around.clock.now()).map_err(|fault| refuse(&fault))?;
+    let users = store.accounts().await.map_err(|fault| refuse(&fault))?;
+    tracing::info!("Loaded {} user(s) from {}", users.len(), path.display());
+    let watch = store.watch().map_err(|fault| refuse(&fault))?;
+    tracing::info!("Watching {} for changes", path.display());
+    let state = watch.state();
+    around.tasks.start("user file watcher", watch.run(around.shutdown.clone().requested()));
+    let hasher = start_hasher(&config.passwords, around)?;
+    let min_response = min_response(&config.passwords, &hasher).await;
+    let settings = login_settings(&config.http.auth, &config.passwords, min_response);
+    describe_logins(&settings);
+    let accounts = Accounts { store: Arc::new(store), hasher: Arc::new(hasher), settings };
+    Ok(Some((accounts, state)))
+}
+
+/// The record of what happens to credentials. Where there are only tokens and no place to write,
+/// it is done without, unless a file was named.
+fn open_audit(
+    loaded: &Loaded,
+    around: &mut Surroundings<'_>,
+) -> Result<Arc<dyn AuditLog>, StartFault> {
+    let config = &loaded.config.audit;
+    let path = config.file.clone();
+    let mut settings = AuditFileSettings::new(
+        path.clone().unwrap_or_else(|| loaded.config.state.directory.join("audit.jsonl")),
+    );
+    settings.retention_days = NonZeroU32::new(config.retention_days);
+    match AuditFile::open(settings, Arc::clone(&around.clock)) {
+        Ok((log, writer)) => {
+            let shutdown = around.shutdown.clone();
+            around.tasks.start("audit log", async move {
+                if let Err(fault) = writer.run(shutdown.requested()).await {
+                    tracing::error!("The audit log is not complete: {fault}");
+                }
+            });
+            Ok(Arc::new(log))
+        }
+        Err(fault) if path.is_some() => Err(refuse(&fault)),
+        Err(fault) => {
+            tracing::warn!("No audit log is kept: {fault}");
+            Ok(Arc::new(NoAudit))
+        }
+    }
+}
+
+fn start_hasher(config: &PasswordsConfig, around: &Surroundings<'_>) -> Result<Hasher, StartFault> {
+    let bcrypt = Algorithm::Bcrypt { cost: config.bcrypt_cost };
+    let argon2id = Algorithm::Argon2id {
+        memory_kib: config.argon2_memory_kib,
+        time: config.argon2_time,
+        parallelism: config.argon2_parallelism,
+    };
+    let algorithm = match config.algorithm {
+        // What a users file has always held.
+        PasswordAlgorithm::Auto | PasswordAlgorithm::Bcrypt => bcrypt,
+        PasswordAlgorithm::Argon2id => argon2id,
+    };
+    let mut settings = mcp_password::Settings::new(algorithm);
+    settings.queue_wait = config.queue_wait;
+    if let Some(workers) = config.hash_workers {
+        settings.workers = workers;
+    }
+    Hasher::start(&settings, Arc::clone(&around.entropy)).map_err(StartFault::ours)
+}
+
+/// As the configuration says, else a little longer than the dearest hash takes here and now.
+async fn min_response(config: &PasswordsConfig, hasher: &Hasher) -> Duration {
+    if let Some(milliseconds) = config.min_response_ms {
+        return Duration::from_millis(milliseconds.into());
+    }
+    let asker = Asker::new("", std::net::Ipv4Addr::LOCALHOST.into());
+    let begin = Instant::now();
+    // Wrong, or not checked at all: only its time is of interest.
+    let _ = hasher.verify(&asker, &Password::presented(String::new()), None).await;
+    begin.elapsed() * 6 / 5
+}
+
+fn login_settings(
+    auth: &HttpAuthConfig,
+    passwords: &PasswordsConfig,
+    min_response: Duration,
+) -> LoginSettings {
+    let minutes = |minutes: u32| Duration::from_secs(60 * u64::from(minutes));
+    let some = |minutes: Duration| (!minutes.is_zero()).then_some(minutes);
+    LoginSettings {
+        session_ttl: minutes(60 * auth.session_ttl_hours),
+        session_idle: some(minutes(auth.session_idle_minutes)),
+        max_sessions: usize::try_from(auth.max_sessions_per_user).unwrap_or(usize::MAX),
+        quota: quota(auth.rate_limit_max_attempts, auth.rate_limit_window_minutes),
+        lockout: LockoutPolicy {
+            limit: NonZeroU32::new(auth.max_failed_attempts_before_lockout),
+            duration: some(minutes(auth.lockout_duration_minutes)),
+            // Longer than any attempt waits and works.
+            hold: passwords.queue_wait + Duration::from_secs(10),
+        },
+        patience: passwords.queue_wait,
+        min_response,
+        ..LoginSettings::default()
+    }
+}
+
+fn quota(attempts: u32, minutes: u32) -> Quota {
+    let attempts = NonZeroU32::new(attempts).unwrap_or(NonZeroU32::MIN);
+    Quota { attempts, window: Duration::from_secs(60 * u64::from(minutes)) }
+}
+
+fn describe_logins(settings: &LoginSettings) {
+    let Quota { attempts, window } = settings.quota;
+    let minutes = window.as_secs() / 60;
+    tracing::info!("Rate limit: {attempts} failed logins in {minutes} minutes from one address");
+    match (settings.lockout.limit, settings.lockout.duration) {
+        (None, _) => tracing::info!("Account lockout is off"),
+        (Some(limit), None) => {
+            tracing::info!("Account lockout: after {limit} failed logins, until an admin unlocks");
+        }
+        (Some(limit), Some(duration)) => {
+            let minutes = duration.as_secs() / 60;
+            tracing::info!("Account lockout: after {limit} failed logins, for {minutes} minutes");
+        }
+    }
+}
+
+fn refuse(fault: &StoreError) -> StartFault {
+    StartFault::mendable(fault, fault.hint.clone())
+}
+
+fn refuse_tokens(path: &Path, fault: &StoreError) -> StartFault {
     if fault.kind == StoreErrorKind::Missing {
         return StartFault::plain(format!(
             "ERROR: Token file not found: {}\nCreate tokens with: mcp-admin tokens add\nOr \
@@ -46,7 +231,7 @@ fn refuse(path: &Path, fault: &StoreError) -> StartFault {
             absolute(path).display()
         ));
     }
-    StartFault::mendable(fault, fault.hint.clone())
+    refuse(fault)
 }
 
 /// The path as an operator can use it from anywhere.

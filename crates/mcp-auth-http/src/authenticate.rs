@@ -1,6 +1,8 @@
 //! Who is it, and may he still be here?
 
+use std::borrow::Cow;
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -9,7 +11,7 @@ use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use mcp_auth::Authenticate;
-use mcp_identity::{Clock, CredentialFault, Denial, Principal};
+use mcp_identity::{Caller, Clock, CredentialFault, Denial, Principal, RequestId};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -35,13 +37,14 @@ pub struct AuthLayer {
     door: Arc<dyn Authenticate>,
     clock: Arc<dyn Clock>,
     render: RenderBody,
+    outlasting: bool,
 }
 
 impl AuthLayer {
     /// Lets in whom `door` lets in, by the time of `clock`; refuses with [`denial::body`].
     #[must_use]
     pub fn new(door: Arc<dyn Authenticate>, clock: Arc<dyn Clock>) -> Self {
-        Self { door, clock, render: denial::body }
+        Self { door, clock, render: denial::body, outlasting: false }
     }
 
     /// Refuses with a body of your own.
@@ -50,11 +53,27 @@ impl AuthLayer {
         Self { render, ..self }
     }
 
+    /// A request that began with a good credential runs to its end, even if the credential ends
+    /// meanwhile: for the request that ends it.
+    #[must_use]
+    pub fn outlasting(self) -> Self {
+        Self { outlasting: true, ..self }
+    }
+
     /// `None`: a stranger.
-    fn judge(&self, headers: &HeaderMap) -> Result<Option<Arc<Principal>>, Denial> {
-        match presented(headers)? {
-            Some(token) => self.door.authenticate(token, self.clock.now()).map(Some),
-            None => Ok(self.door.stranger()),
+    fn judge(
+        &self,
+        headers: &HeaderMap,
+        caller: Option<&Caller>,
+    ) -> Result<Option<Arc<Principal>>, Denial> {
+        let Some(presented) = presented(headers).transpose() else {
+            return Ok(self.door.stranger());
+        };
+        let now = self.clock.now();
+        let from = caller.map_or_else(|| Cow::Owned(unknown_caller()), Cow::Borrowed);
+        match presented {
+            Ok(token) => self.door.authenticate(token, &from, now).map(Some),
+            Err(Malformed) => Err(self.door.malformed(&from, now)),
         }
     }
 }
@@ -95,13 +114,14 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let render = self.layer.render;
-        match self.layer.judge(request.headers()) {
+        match self.layer.judge(request.headers(), request.extensions().get()) {
             Err(denial) => {
                 let answered = MaybeAnswered::answered(denial::respond(denial, render));
                 AuthFuture { inner: answered, lease: None, render }
             }
             Ok(found) => {
-                let lease = found.as_ref().map(|principal| LeaseWait::new(&principal.lease));
+                let cut_short = found.as_ref().filter(|_| !self.layer.outlasting);
+                let lease = cut_short.map(|principal| LeaseWait::new(&principal.lease));
                 if let Some(principal) = found {
                     request.headers_mut().remove(AUTHORIZATION);
                     request.extensions_mut().insert(principal);
@@ -113,23 +133,35 @@ where
     }
 }
 
+/// Where no [`ClientAddressLayer`](crate::ClientAddressLayer) says who called: everybody shares
+/// one address then, and one count of failures. A good token is not refused for that.
+fn unknown_caller() -> Caller {
+    Caller {
+        address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        agent: None,
+        request_id: RequestId::from_bytes([0; 16]),
+    }
+}
+
+/// More than one header, or none of the form `Bearer <token>`.
+struct Malformed;
+
 /// The token of the one `Authorization` header, if there is one; a query string is never read.
 /// Of several headers none is right: neither the first nor the last wins.
-fn presented(headers: &HeaderMap) -> Result<Option<&[u8]>, Denial> {
+fn presented(headers: &HeaderMap) -> Result<Option<&[u8]>, Malformed> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
         (Some(value), None) => bearer(value).map(Some),
-        (Some(_), Some(_)) => Err(Denial::BadCredential(CredentialFault::Malformed)),
+        (Some(_), Some(_)) => Err(Malformed),
     }
 }
 
 /// `Bearer 1*SP b64token` (RFC 6750 §2.1), the scheme in any case (RFC 9110 §11.1).
-fn bearer(value: &HeaderValue) -> Result<&[u8], Denial> {
-    const MALFORMED: Denial = Denial::BadCredential(CredentialFault::Malformed);
-    let (scheme, rest) = value.as_bytes().split_at_checked(b"Bearer ".len()).ok_or(MALFORMED)?;
+fn bearer(value: &HeaderValue) -> Result<&[u8], Malformed> {
+    let (scheme, rest) = value.as_bytes().split_at_checked(b"Bearer ".len()).ok_or(Malformed)?;
     if !scheme.eq_ignore_ascii_case(b"Bearer ") {
-        return Err(MALFORMED);
+        return Err(Malformed);
     }
     let spaces = rest.iter().take_while(|byte| **byte == b' ').count();
     let token = &rest[spaces..];
@@ -137,7 +169,7 @@ fn bearer(value: &HeaderValue) -> Result<&[u8], Denial> {
     let body = &token[..token.len() - padding];
     let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(byte);
     let well_formed = !body.is_empty() && body.iter().all(allowed);
-    if well_formed { Ok(token) } else { Err(MALFORMED) }
+    if well_formed { Ok(token) } else { Err(Malformed) }
 }
 
 pin_project! {

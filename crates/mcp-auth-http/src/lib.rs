@@ -5,11 +5,12 @@
 //! | [`RequestIdLayer`] | [`RequestId`] | 500, when there is no randomness |
 //! | [`ClientAddressLayer`] | [`Caller`] | 500, when the server said no [`PeerAddress`] |
 //! | [`HostOriginLayer`] | | 400, 403, and the preflight of an allowed origin |
-//! | [`AuthLayer`] | `Arc<`[`Principal`]`>`, where a token was good | 401 to a bad one |
+//! | [`AuthLayer`] | `Arc<`[`Principal`]`>`, where a token was good | 401 to a bad one, 429 to too many |
 //! | [`RequireAuthLayer`] | | 401 to a stranger |
 //!
 //! They stand in this order, the first outermost; each says why where it is defined. They work
-//! with every body that can be made from [`Bytes`]: axum's, or `http_body_util::Full`.
+//! with every body that can be made from [`Bytes`]: axum's, or `http_body_util::Full`. With the
+//! feature `axum`, a handler of axum takes the principal as an argument: `Authenticated`.
 //!
 //! ```
 //! use std::net::Ipv4Addr;
@@ -66,6 +67,8 @@
 
 mod answer;
 mod authenticate;
+#[cfg(feature = "axum")]
+mod axum;
 mod client_address;
 pub mod denial;
 mod host_origin;
@@ -75,6 +78,8 @@ mod require_auth;
 
 pub use answer::MaybeAnswered;
 pub use authenticate::{AuthFuture, AuthLayer, AuthService};
+#[cfg(feature = "axum")]
+pub use axum::{Authenticated, NotAuthenticated};
 pub use client_address::{
     AddressRange, AddressRangeError, ClientAddressLayer, ClientAddressService, PeerAddress,
     TrustedProxies,

@@ -1,67 +1,315 @@
-//! The reading half: is this token good?
+//! The reading half: is this credential good?
 
 use std::fmt;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime};
 
-use mcp_identity::{Clock, CredentialFault, Denial, Principal, TokenHash};
-use mcp_store::{StoreError, TokenStore};
+use mcp_identity::{
+    Actor, AuditAction, AuditLog, AuditOutcome, Caller, Clock, CredentialFault, Denial, Entropy,
+    EntropyError, NoAudit, Principal, PrincipalId, Subject, SystemClock, SystemEntropy, TokenHash,
+};
+use mcp_store::{LoginSession, SessionSelector, StoreError, TokenStore};
+use mcp_throttle::{AddressKey, DEFAULT_KEYS, Quota, RateLimiter};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::index::Index;
-use crate::keeper::Keeper;
+use crate::check::USER_STORE;
+use crate::in_time::in_time;
+use crate::index::{Found, Index};
+use crate::keeper::{Keeper, Stores};
+use crate::login::{Attempt, LoginRejection, Logins, OpenedSession};
+use crate::recorder::Recorder;
+use crate::settings::Accounts;
 
-/// Somebody waits for the index to be as the store is.
-pub(crate) type Refresh = oneshot::Sender<Result<(), StoreError>>;
+/// One line for each credential, address and hour.
+const FIRST_USES: Quota = Quota { attempts: NonZeroU32::MIN, window: Duration::from_hours(1) };
 
-/// Tells good tokens from others. Cheap to clone; every clone reads the same index.
+/// Somebody waits for the index to be as the stores are.
+pub(crate) struct Refresh {
+    pub(crate) what: Half,
+    pub(crate) done: oneshot::Sender<Result<(), StoreError>>,
+}
+
+/// What is to be read again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Half {
+    Tokens,
+    Accounts,
+    Both,
+}
+
+/// Tells good credentials from others, and opens sessions. Cheap to clone; every clone reads the
+/// same index.
 #[derive(Clone)]
 pub struct Auth {
     index: Arc<Index>,
     refreshes: mpsc::Sender<Refresh>,
+    failures: RateLimiter<AddressKey>,
+    /// What was recorded: from where each credential was used, in which hour.
+    first_uses: RateLimiter<(TokenHash, AddressKey, u64)>,
+    recorder: Recorder,
+    logins: Option<Arc<Logins>>,
+}
+
+/// Collects what an [`Auth`] is made of.
+pub struct AuthBuilder {
+    tokens: Arc<dyn TokenStore>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    audit: Arc<dyn AuditLog>,
+    failures: Quota,
+    accounts: Option<Accounts>,
+}
+
+impl AuthBuilder {
+    /// The clock. Without this: the system's.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The source of session tokens. Without this: the system's.
+    #[must_use]
+    pub fn entropy(mut self, entropy: Arc<dyn Entropy>) -> Self {
+        self.entropy = entropy;
+        self
+    }
+
+    /// Where every event is recorded. Without this: nowhere.
+    #[must_use]
+    pub fn audit(mut self, audit: Arc<dyn AuditLog>) -> Self {
+        self.audit = audit;
+        self
+    }
+
+    /// Bad tokens that an address may present. Without this: 100 in a minute. A good token is
+    /// never refused for its address.
+    #[must_use]
+    pub fn bearer_failures(mut self, quota: Quota) -> Self {
+        self.failures = quota;
+        self
+    }
+
+    /// People may log in, too.
+    #[must_use]
+    pub fn accounts(mut self, accounts: Accounts) -> Self {
+        self.accounts = Some(accounts);
+        self
+    }
+
+    /// Loads every credential, and returns the two halves. Nobody is let in unless the keeper
+    /// lives: run it, or `Auth` refuses everyone from the moment it is dropped.
+    ///
+    /// # Errors
+    /// [`OpenError`] when the stores cannot be read as a whole; there is no last good data yet.
+    pub async fn open(self) -> Result<(Auth, Keeper), OpenError> {
+        let index = Arc::new(Index::closed());
+        // Few wait at once: those who make changes. More of them wait for a place in the queue.
+        let (refreshes, asked) = mpsc::channel(16);
+        let stores = Stores {
+            tokens: self.tokens,
+            accounts: self.accounts.as_ref().map(|accounts| Arc::clone(&accounts.store)),
+            idle: self.accounts.as_ref().and_then(|accounts| accounts.settings.session_idle),
+        };
+        let keeper =
+            Keeper::open(stores, Arc::clone(&self.clock), Arc::clone(&index), asked).await?;
+        let recorder = Recorder::new(self.audit, Arc::clone(&self.clock));
+        let logins = match self.accounts {
+            None => None,
+            Some(Accounts { store, hasher, settings }) => Some(Arc::new(Logins::new(
+                store,
+                hasher,
+                settings,
+                Arc::clone(&index),
+                self.clock,
+                self.entropy,
+                recorder.clone(),
+            )?)),
+        };
+        let failures = RateLimiter::new(self.failures, DEFAULT_KEYS);
+        let first_uses = RateLimiter::new(FIRST_USES, DEFAULT_KEYS);
+        Ok((Auth { index, refreshes, failures, first_uses, recorder, logins }, keeper))
+    }
+}
+
+impl fmt::Debug for AuthBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthBuilder").finish_non_exhaustive()
+    }
 }
 
 impl Auth {
     /// The longest token that is looked at, in bytes. A longer one is unknown, and not hashed.
     pub const MAX_TOKEN_BYTES: usize = 512;
 
-    /// Loads every token, and returns the two halves. Nobody is let in unless the keeper lives:
-    /// run it, or `Auth` refuses everyone from the moment it is dropped.
+    /// Starts an `Auth` over these tokens.
+    #[must_use]
+    pub fn builder(tokens: Arc<dyn TokenStore>) -> AuthBuilder {
+        AuthBuilder {
+            tokens,
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+            audit: Arc::new(NoAudit),
+            failures: Quota {
+                attempts: NonZeroU32::new(100).unwrap_or(NonZeroU32::MIN),
+                window: Duration::from_mins(1),
+            },
+            accounts: None,
+        }
+    }
+
+    /// Tokens and nothing else, by that clock.
     ///
     /// # Errors
-    /// [`StoreError`] when the tokens cannot be read as a whole; there is no last good data yet.
+    /// [`OpenError`] when the tokens cannot be read as a whole; there is no last good data yet.
     pub async fn open(
         store: Arc<dyn TokenStore>,
         clock: Arc<dyn Clock>,
-    ) -> Result<(Self, Keeper), StoreError> {
-        let index = Arc::new(Index::closed());
-        // Few wait at once: those who make changes. More of them wait for a place in the queue.
-        let (refreshes, asked) = mpsc::channel(16);
-        let keeper = Keeper::open(store, clock, Arc::clone(&index), asked).await?;
-        Ok((Self { index, refreshes }, keeper))
+    ) -> Result<(Self, Keeper), OpenError> {
+        Self::builder(store).clock(clock).open().await
     }
 
-    /// Whose token this is, if it holds at `now`.
+    /// Whose token this is, if it holds at `now`. Nothing is counted and nothing recorded: see
+    /// [`Authenticate`](crate::Authenticate) for the door that does both.
     ///
     /// # Errors
     /// [`Denial::BadCredential`]: unknown, expired by its record (swept or not), or, when the
     /// keeper has stopped, ended. Clients must not see the difference.
     pub fn bearer(&self, presented: &[u8], now: SystemTime) -> Result<Arc<Principal>, Denial> {
-        if presented.len() > Self::MAX_TOKEN_BYTES {
-            return Err(Denial::BadCredential(CredentialFault::Unknown));
-        }
-        let hash = TokenHash::of_presented(presented);
-        self.index.look_up(hash, now).map_err(Denial::BadCredential)
+        self.find(presented, now).map(|found| found.principal).map_err(Denial::BadCredential)
     }
 
-    /// Waits until every change that the store held before this call is in force here: what the
+    /// The same for somebody at the door: failures count against his address, and are recorded;
+    /// so is the first good use from each address in each hour.
+    ///
+    /// # Errors
+    /// As [`Auth::bearer`], and [`Denial::TooManyAttempts`]. A good token is never refused for
+    /// its address.
+    pub fn admit(
+        &self,
+        presented: &[u8],
+        caller: &Caller,
+        now: SystemTime,
+    ) -> Result<Arc<Principal>, Denial> {
+        match self.find(presented, now) {
+            Ok(found) => {
+                self.record_first_use(&found, caller, now);
+                Ok(found.principal)
+            }
+            Err(fault) => Err(self.count(fault, caller, now)),
+        }
+    }
+
+    /// Counts a bad credential against the address that it came from. What its denial is.
+    #[must_use]
+    pub fn count(&self, fault: CredentialFault, caller: &Caller, now: SystemTime) -> Denial {
+        let denial = match self.failures.count(AddressKey::from(caller.address), now) {
+            Ok(()) => Denial::BadCredential(fault),
+            Err(refusal) => Denial::TooManyAttempts { retry_after: refusal.retry_after },
+        };
+        let actor = Actor::Caller(caller.clone(), None);
+        let outcome = AuditOutcome::Refused(denial.code());
+        self.recorder.tell_at(now, AuditAction::Bearer, outcome, Subject::None, actor);
+        denial
+    }
+
+    fn find(&self, presented: &[u8], now: SystemTime) -> Result<Found, CredentialFault> {
+        if presented.len() > Self::MAX_TOKEN_BYTES {
+            return Err(CredentialFault::Unknown);
+        }
+        self.index.look_up(TokenHash::of_presented(presented), now)
+    }
+
+    /// One look at one number for most requests, and a lock where the address is another than the
+    /// last time.
+    fn record_first_use(&self, found: &Found, caller: &Caller, now: SystemTime) {
+        let hour = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |age| age.as_secs() / 3600);
+        let mut hasher = DefaultHasher::new();
+        (caller.address, hour).hash(&mut hasher);
+        let mark = hasher.finish();
+        if found.used.seen.swap(mark, Ordering::Relaxed) == mark {
+            return;
+        }
+        let key = (found.hash, AddressKey::from(caller.address), hour);
+        if self.first_uses.count(key, now).is_err() {
+            return;
+        }
+        let actor = Actor::Caller(caller.clone(), Some(found.principal.id.clone()));
+        let (action, outcome) = (AuditAction::Bearer, AuditOutcome::Done);
+        self.recorder.tell_at(now, action, outcome, subject_of(&found.principal), actor);
+    }
+
+    /// Opens a session for a name and a password. It is in force when this returns.
+    ///
+    /// To be awaited to its end: dropped in the middle, it counts as a failure of its address, and
+    /// the place that it took of its account is void only after the policy's `hold`.
+    ///
+    /// # Errors
+    /// [`LoginRejection`]. Without accounts, everybody is unknown.
+    pub async fn log_in(&self, attempt: &Attempt) -> Result<OpenedSession, LoginRejection> {
+        let Some(logins) = &self.logins else {
+            let fault = CredentialFault::UnknownUser;
+            let actor = Actor::Caller(attempt.caller.clone(), None);
+            let outcome = AuditOutcome::Refused(fault.code());
+            self.recorder.tell(AuditAction::Login, outcome, Subject::UnknownUser, actor);
+            return Err(LoginRejection::Refused(fault));
+        };
+        let opened = logins.log_in(attempt).await?;
+        // If the store cannot be read now, the session is in force as soon as it can.
+        let _ = self.refresh_half(Half::Accounts).await;
+        Ok(opened)
+    }
+
+    /// Whether people can log in at all.
+    #[must_use]
+    pub fn has_accounts(&self) -> bool {
+        self.logins.is_some()
+    }
+
+    /// Ends the session that `principal` is. `false`: it is none. The next request with its token
+    /// is refused.
+    ///
+    /// # Errors
+    /// [`StoreError`]: the session may still be in force here.
+    pub async fn log_out(
+        &self,
+        principal: &Principal,
+        caller: &Caller,
+    ) -> Result<bool, StoreError> {
+        let (PrincipalId::Session(id), Some(logins)) = (&principal.id, &self.logins) else {
+            return Ok(false);
+        };
+        let ending = logins.store().end_sessions(SessionSelector::Id(id.clone()));
+        let ended = in_time(USER_STORE, ending).await?;
+        // Before anything else is waited for: a client that leaves now has logged out.
+        for LoginSession { id, user, .. } in ended {
+            let actor = Actor::Caller(caller.clone(), Some(principal.id.clone()));
+            let subject = Subject::Session(id, user);
+            self.recorder.tell(AuditAction::Logout, AuditOutcome::Done, subject, actor);
+        }
+        match self.refresh_half(Half::Accounts).await {
+            // Stopped, nobody is let in.
+            Ok(()) | Err(RefreshError::Stopped) => Ok(true),
+            Err(RefreshError::Store(error)) => Err(error),
+        }
+    }
+
+    /// Waits until every change that the stores held before this call is in force here: what the
     /// process that made a change does before it says that it is done.
     ///
     /// # Errors
-    /// [`RefreshError`]: the store could not be read (the last good data stays, and the keeper
+    /// [`RefreshError`]: a store could not be read (the last good data stays, and the keeper
     /// tries again by itself), or the keeper has stopped (everyone is refused).
     pub async fn refresh(&self) -> Result<(), RefreshError> {
-        let (asked, answer) = oneshot::channel();
+        self.refresh_half(Half::Both).await
+    }
+
+    async fn refresh_half(&self, what: Half) -> Result<(), RefreshError> {
+        let (done, answer) = oneshot::channel();
+        let asked = Refresh { what, done };
         self.refreshes.send(asked).await.map_err(|_| RefreshError::Stopped)?;
         answer.await.map_err(|_| RefreshError::Stopped)?.map_err(RefreshError::Store)
     }
@@ -73,11 +321,30 @@ impl fmt::Debug for Auth {
     }
 }
 
+fn subject_of(principal: &Principal) -> Subject {
+    match (&principal.id, &principal.user) {
+        (PrincipalId::Token(id), _) => Subject::Token(id.clone()),
+        (PrincipalId::Session(id), Some(user)) => Subject::Session(id.clone(), user.clone()),
+        (PrincipalId::Session(_), None) | (PrincipalId::Local, _) => Subject::None,
+    }
+}
+
+/// Why there is no [`Auth`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// A store could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Nothing random can be had.
+    #[error(transparent)]
+    Entropy(#[from] EntropyError),
+}
+
 /// Why it is not known whether a change is in force.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RefreshError {
     /// The keeper has stopped. Nothing is in force: everyone is refused.
-    #[error("the keeper of the tokens has stopped")]
+    #[error("the keeper of the credentials has stopped")]
     Stopped,
     /// The store could not be read.
     #[error(transparent)]

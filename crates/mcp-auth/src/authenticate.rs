@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use mcp_identity::{Denial, LeaseEnd, Principal};
+use mcp_identity::{Caller, CredentialFault, Denial, LeaseEnd, Principal};
 
 use crate::auth::Auth;
 
@@ -16,7 +16,18 @@ pub trait Authenticate: Send + Sync {
     ///
     /// # Errors
     /// [`Denial`]: the reason is for the audit log, and clients must not see the difference.
-    fn authenticate(&self, presented: &[u8], now: SystemTime) -> Result<Arc<Principal>, Denial>;
+    fn authenticate(
+        &self,
+        presented: &[u8],
+        caller: &Caller,
+        now: SystemTime,
+    ) -> Result<Arc<Principal>, Denial>;
+
+    /// What becomes of somebody who presented something that is no token at all.
+    fn malformed(&self, caller: &Caller, now: SystemTime) -> Denial {
+        let _ = (caller, now);
+        Denial::BadCredential(CredentialFault::Malformed)
+    }
 
     /// Who somebody is that presents nothing. `None`, as it should be: nobody.
     fn stranger(&self) -> Option<Arc<Principal>> {
@@ -25,8 +36,17 @@ pub trait Authenticate: Send + Sync {
 }
 
 impl Authenticate for Auth {
-    fn authenticate(&self, presented: &[u8], now: SystemTime) -> Result<Arc<Principal>, Denial> {
-        self.bearer(presented, now)
+    fn authenticate(
+        &self,
+        presented: &[u8],
+        caller: &Caller,
+        now: SystemTime,
+    ) -> Result<Arc<Principal>, Denial> {
+        self.admit(presented, caller, now)
+    }
+
+    fn malformed(&self, caller: &Caller, now: SystemTime) -> Denial {
+        self.count(CredentialFault::Malformed, caller, now)
     }
 }
 
@@ -49,7 +69,12 @@ impl OpenDoor {
 }
 
 impl Authenticate for OpenDoor {
-    fn authenticate(&self, _presented: &[u8], _now: SystemTime) -> Result<Arc<Principal>, Denial> {
+    fn authenticate(
+        &self,
+        _presented: &[u8],
+        _caller: &Caller,
+        _now: SystemTime,
+    ) -> Result<Arc<Principal>, Denial> {
         Ok(Arc::clone(&self.principal))
     }
 

@@ -3,13 +3,20 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use arc_swap::ArcSwapOption;
-use mcp_identity::{CredentialFault, Principal, TokenHash};
+use mcp_identity::{CredentialFault, Principal, TokenHash, UserName};
 
-/// Every token that the store holds, by digest. Closed, it refuses everyone.
-pub(crate) struct Index(ArcSwapOption<Entries>);
+/// Every credential that the stores hold, by digest. Closed, it refuses everyone. Tokens and
+/// sessions are swapped apart: a login must not cost what a hundred thousand tokens weigh.
+#[derive(Default)]
+pub(crate) struct Index {
+    tokens: ArcSwapOption<Entries>,
+    sessions: ArcSwapOption<Entries>,
+    last_admin: ArcSwapOption<UserName>,
+}
 
 /// One snapshot.
 pub(crate) type Entries = HashMap<Digest, Entry, BuildHasherDefault<DigestHasher>>;
@@ -17,25 +24,68 @@ pub(crate) type Entries = HashMap<Digest, Entry, BuildHasherDefault<DigestHasher
 /// What is known of one digest.
 pub(crate) enum Entry {
     /// Its lease was held when the snapshot was made.
-    Held(Arc<Principal>),
+    Held(Arc<Principal>, Arc<Use>),
     /// Its time is over. Kept apart from unknown ones for the audit log's sake.
     Expired,
+}
+
+/// When and from where a credential was used last, as far as somebody wants to know.
+#[derive(Debug, Default)]
+pub(crate) struct Use {
+    /// In seconds since 1970, to the minute. 0: not since it was told last.
+    pub(crate) at: AtomicU64,
+    /// A mark of the address and the hour of the last use. Another one: look whether that is news.
+    pub(crate) seen: AtomicU64,
+}
+
+impl Use {
+    /// Notes that it was used, once a minute: the cache line is everybody's.
+    fn note(&self, now: SystemTime) {
+        let seconds = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |age| age.as_secs());
+        let minute = seconds - seconds % 60;
+        if self.at.load(Ordering::Relaxed) != minute {
+            self.at.store(minute, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A credential that was found to hold.
+pub(crate) struct Found {
+    pub(crate) principal: Arc<Principal>,
+    pub(crate) hash: TokenHash,
+    pub(crate) used: Arc<Use>,
 }
 
 impl Index {
     /// Knows nothing yet and refuses everyone.
     pub(crate) fn closed() -> Self {
-        Self(ArcSwapOption::empty())
+        Self::default()
     }
 
-    /// Replaces the whole snapshot.
-    pub(crate) fn publish(&self, entries: Entries) {
-        self.0.store(Some(Arc::new(entries)));
+    /// Replaces the whole snapshot of the tokens.
+    pub(crate) fn publish_tokens(&self, entries: Entries) {
+        self.tokens.store(Some(Arc::new(entries)));
+    }
+
+    /// Replaces the whole snapshot of the sessions.
+    pub(crate) fn publish_sessions(&self, entries: Entries) {
+        self.sessions.store(Some(Arc::new(entries)));
+    }
+
+    /// Says who is the only enabled admin, if somebody is.
+    pub(crate) fn publish_last_admin(&self, name: Option<UserName>) {
+        self.last_admin.store(name.map(Arc::new));
+    }
+
+    /// Whether this is the only enabled admin.
+    pub(crate) fn is_last_admin(&self, name: &UserName) -> bool {
+        self.last_admin.load().as_deref() == Some(name)
     }
 
     /// From now on, everyone is refused.
     pub(crate) fn close(&self) {
-        self.0.store(None);
+        self.tokens.store(None);
+        self.sessions.store(None);
     }
 
     /// The lease is not asked: the keeper publishes before it ends one, so who finds an entry
@@ -44,18 +94,27 @@ impl Index {
         &self,
         hash: TokenHash,
         now: SystemTime,
-    ) -> Result<Arc<Principal>, CredentialFault> {
-        let snapshot = self.0.load();
-        let entries = snapshot.as_ref().ok_or(CredentialFault::Ended)?;
-        match entries.get(&Digest(hash)) {
-            None => Err(CredentialFault::Unknown),
-            Some(Entry::Expired) => Err(CredentialFault::Expired),
-            // The keeper sweeps by timer and may be late; the record's word is exact.
-            Some(Entry::Held(principal)) if principal.expires_at.is_some_and(|end| end <= now) => {
-                Err(CredentialFault::Expired)
-            }
-            Some(Entry::Held(principal)) => Ok(Arc::clone(principal)),
+    ) -> Result<Found, CredentialFault> {
+        let (digest, tokens) = (Digest(hash), self.tokens.load());
+        let entries = tokens.as_ref().ok_or(CredentialFault::Ended)?;
+        if let Some(entry) = entries.get(&digest) {
+            return entry.found(hash, now);
         }
+        let sessions = self.sessions.load();
+        let entry = sessions.as_ref().and_then(|entries| entries.get(&digest));
+        entry.ok_or(CredentialFault::Unknown)?.found(hash, now)
+    }
+}
+
+impl Entry {
+    fn found(&self, hash: TokenHash, now: SystemTime) -> Result<Found, CredentialFault> {
+        let Self::Held(principal, used) = self else { return Err(CredentialFault::Expired) };
+        // The keeper sweeps by timer and may be late; the record's word is exact.
+        if principal.expires_at.is_some_and(|end| end <= now) {
+            return Err(CredentialFault::Expired);
+        }
+        used.note(now);
+        Ok(Found { principal: Arc::clone(principal), hash, used: Arc::clone(used) })
     }
 }
 

@@ -3,41 +3,73 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use mcp_identity::Clock;
-use mcp_store::{Change, Changes, StoreError, StoreErrorKind, TokenRecord, TokenStore};
+use mcp_store::{
+    Account, AccountStore, Change, Changes, LoginSession, SessionSelector, StoreError, TokenRecord,
+    TokenStore,
+};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
-use crate::auth::Refresh;
+use crate::auth::{Half, Refresh};
+use crate::check::USER_STORE;
+use crate::in_time::in_time;
 use crate::index::Index;
 use crate::ledger::Ledger;
+use crate::people::People;
 
 /// How long until the wall clock is looked at again, however far the next expiry: it may jump.
 const RECHECK: Duration = Duration::from_secs(30);
 
-/// How often the store is read when nothing tells of its changes any more.
+/// How often a store is read when nothing tells of its changes any more.
 const POLL: Duration = Duration::from_secs(5);
-
-/// How long one reading of the store may take. While it lasts, no lease ends.
-const READ_LIMIT: Duration = Duration::from_secs(10);
 
 /// How long after a failed reading the next one comes, at first; doubled up to [`RECHECK`].
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Keeps the index of an [`Auth`](crate::Auth) as the store is. While it lives, tokens are good;
-/// dropped, stopped or panicked, it ends every lease and leaves an index that refuses everyone.
+/// How often the last uses of sessions are written down.
+const NOTE_USES: Duration = Duration::from_mins(1);
+
+const TOKEN_STORE: &str = "token store";
+
+/// What a keeper keeps the index by.
+pub(crate) struct Stores {
+    pub(crate) tokens: Arc<dyn TokenStore>,
+    pub(crate) accounts: Option<Arc<dyn AccountStore>>,
+    /// A session that nobody used for so long is over.
+    pub(crate) idle: Option<Duration>,
+}
+
+/// Keeps the index of an [`Auth`](crate::Auth) as the stores are. While it lives, credentials are
+/// good; dropped, stopped or panicked, it ends every lease and leaves an index that refuses
+/// everyone.
 #[must_use = "a keeper that is not run puts everybody out"]
 pub struct Keeper {
-    store: Arc<dyn TokenStore>,
     clock: Arc<dyn Clock>,
-    changes: Changes,
     asked: mpsc::Receiver<Refresh>,
+    tokens: Watched<Arc<dyn TokenStore>>,
     ledger: Ledger,
+    accounts: Option<KeptAccounts>,
+}
+
+struct KeptAccounts {
+    store: Watched<Arc<dyn AccountStore>>,
+    people: People,
+    note_at: Instant,
+}
+
+/// A store, and how it is doing.
+struct Watched<S> {
+    store: S,
+    changes: Changes,
+    what: &'static str,
     /// Nothing tells of changes any more.
     deaf: bool,
-    /// The store could not be read the last time.
+    /// When it was asked the last time.
+    read_at: Instant,
+    /// It could not be read the last time.
     outage: Option<Outage>,
 }
 
@@ -48,8 +80,8 @@ struct Outage {
 }
 
 enum Wake {
-    /// The store may hold something else than the ledger.
-    Read,
+    /// A store may hold something else than what is known of it.
+    Read(Half),
     /// Somebody waits until it has been read.
     Asked(Refresh),
     /// It is time to look at the clock.
@@ -58,22 +90,32 @@ enum Wake {
 
 impl Keeper {
     pub(crate) async fn open(
-        store: Arc<dyn TokenStore>,
+        stores: Stores,
         clock: Arc<dyn Clock>,
         index: Arc<Index>,
         asked: mpsc::Receiver<Refresh>,
     ) -> Result<Self, StoreError> {
-        // Listened to before it is read: a change made in between is told.
-        let changes = store.changes();
-        let records = read(&*store).await?;
-        let mut ledger = Ledger::new(index);
-        ledger.settle(records, clock.now());
-        Ok(Self { store, clock, changes, asked, ledger, deaf: false, outage: None })
+        let Stores { tokens, accounts, idle } = stores;
+        // Listened to before they are read: a change made in between is told.
+        let tokens = Watched::new(tokens.changes(), tokens, TOKEN_STORE);
+        let mut ledger = Ledger::new(Arc::clone(&index));
+        ledger.settle(read_tokens(&*tokens.store).await?, clock.now());
+        let accounts = match accounts {
+            None => None,
+            Some(store) => {
+                let store = Watched::new(store.changes(), store, USER_STORE);
+                let mut people = People::new(index, idle);
+                let (users, sessions) = read_accounts(&*store.store).await?;
+                people.settle(users, sessions, clock.now());
+                Some(KeptAccounts { store, people, note_at: Instant::now() + NOTE_USES })
+            }
+        };
+        Ok(Self { clock, asked, tokens, ledger, accounts })
     }
 
     /// Keeps until `shutdown`, and refuses everyone after. Never returns before.
     ///
-    /// A store that cannot be read leaves the last good tokens in force (they expire all the
+    /// A store that cannot be read leaves the last good credentials in force (they expire all the
     /// same), is logged once for each distinct fault, and is tried again.
     pub async fn run(mut self, shutdown: impl Future<Output = ()>) {
         tokio::select! {
@@ -81,57 +123,79 @@ impl Keeper {
             () = shutdown => {}
             never = self.keep() => match never {},
         }
+        self.note_uses().await;
     }
 
     async fn keep(&mut self) -> Infallible {
         loop {
             match self.woken().await {
-                Wake::Read => {
-                    // Reported once by the reading itself, and tried again.
-                    let _ = self.read_again().await;
-                }
+                // Reported once by the reading itself, and tried again.
+                Wake::Read(half) => self.read_half(half).await,
                 Wake::Asked(first) => self.refresh(first).await,
-                Wake::Time => {
-                    if self.is_due() {
-                        let _ = self.read_again().await;
-                    }
-                }
+                Wake::Time => self.read_what_is_due().await,
             }
             // On each turn, so that a busy store cannot keep an expired lease alive.
             self.ledger.sweep(self.clock.now());
+            self.sweep_accounts().await;
+        }
+    }
+
+    async fn sweep_accounts(&mut self) {
+        let now = self.clock.now();
+        if self.accounts.as_ref().is_some_and(|accounts| accounts.people.seems_unused(now)) {
+            // Another server may have seen a use. If that cannot be learnt, there was none.
+            let _ = self.read_accounts().await;
+        }
+        let now = self.clock.now();
+        if let Some(accounts) = &mut self.accounts {
+            accounts.people.sweep(now);
         }
     }
 
     async fn woken(&mut self) -> Wake {
         let wake_at = self.wake_at();
+        let accounts = self.accounts.as_mut().map(|accounts| &mut accounts.store);
         tokio::select! {
-            change = self.changes.next(), if !self.deaf => match change {
-                // One token or all: the store is small and its snapshot consistent; read it whole.
-                Some(Change::Token(_) | Change::Everything) => Wake::Read,
-                None => {
-                    self.deaf = true;
-                    tracing::warn!("No word of token changes any more: reading them every 5 s");
-                    Wake::Read
-                }
-            },
+            () = self.tokens.changed() => Wake::Read(Half::Tokens),
+            () = changed(accounts) => Wake::Read(Half::Accounts),
             Some(refresh) = self.asked.recv() => Wake::Asked(refresh),
             () = sleep_until(wake_at) => Wake::Time,
         }
     }
 
     fn wake_at(&self) -> Instant {
-        let now = Instant::now();
-        let longest = if self.deaf { POLL } else { RECHECK };
-        let to_expiry = self.ledger.next_expiry().map(|end| {
-            // Over already, by a clock that jumped: at once.
-            end.duration_since(self.clock.now()).unwrap_or_default()
-        });
-        let wake_at = now + to_expiry.map_or(longest, |wait| wait.min(longest));
-        self.outage.as_ref().map_or(wake_at, |outage| wake_at.min(outage.retry_at))
+        let accounts = self.accounts.as_ref();
+        let sessions = accounts.and_then(|accounts| accounts.people.next_expiry());
+        let expiry = self.ledger.next_expiry().into_iter().chain(sessions).min();
+        let to_expiry = expiry.map_or(RECHECK, |end| until(end, self.clock.now()).min(RECHECK));
+        let due = [
+            self.tokens.due_at(),
+            accounts.and_then(|accounts| accounts.store.due_at()),
+            accounts.map(|accounts| accounts.note_at),
+        ];
+        due.into_iter().flatten().fold(Instant::now() + to_expiry, Instant::min)
     }
 
-    fn is_due(&self) -> bool {
-        self.deaf || self.outage.as_ref().is_some_and(|outage| outage.retry_at <= Instant::now())
+    async fn read_what_is_due(&mut self) {
+        if self.tokens.is_due() {
+            self.read_half(Half::Tokens).await;
+        }
+        if self.accounts.as_ref().is_some_and(|accounts| accounts.store.is_due()) {
+            self.read_half(Half::Accounts).await;
+        }
+        let now = Instant::now();
+        if self.accounts.as_ref().is_some_and(|accounts| accounts.note_at <= now) {
+            self.note_uses().await;
+        }
+    }
+
+    async fn read_half(&mut self, half: Half) {
+        if half != Half::Accounts {
+            let _ = self.read_tokens().await;
+        }
+        if half != Half::Tokens {
+            let _ = self.read_accounts().await;
+        }
     }
 
     /// One reading answers all who wait.
@@ -140,36 +204,118 @@ impl Keeper {
         while let Ok(another) = self.asked.try_recv() {
             waiting.push(another);
         }
-        let outcome = self.read_again().await;
-        for refresh in waiting {
+        let wants = |half: Half| {
+            waiting.iter().any(|refresh| refresh.what == half || refresh.what == Half::Both)
+        };
+        let (tokens, accounts) = (wants(Half::Tokens), wants(Half::Accounts));
+        let tokens = if tokens { self.read_tokens().await } else { Ok(()) };
+        let accounts = if accounts { self.read_accounts().await } else { Ok(()) };
+        for Refresh { what, done } in waiting {
+            let outcome = match what {
+                Half::Tokens => tokens.clone(),
+                Half::Accounts => accounts.clone(),
+                Half::Both => tokens.clone().and(accounts.clone()),
+            };
             // Gone: nobody waits any more, and the change is in force all the same.
-            let _ = refresh.send(outcome.clone());
+            let _ = done.send(outcome);
         }
     }
 
-    async fn read_again(&mut self) -> Result<(), StoreError> {
+    async fn read_tokens(&mut self) -> Result<(), StoreError> {
         // Before the reading, so that what changes during it is told again.
-        self.changes.skip();
-        match read(&*self.store).await {
-            Ok(records) => {
-                self.ledger.settle(records, self.clock.now());
-                if self.outage.take().is_some() {
-                    tracing::info!("The token store can be read again");
-                }
-                Ok(())
-            }
-            Err(fault) => {
-                self.note_outage(&fault);
-                Err(fault)
-            }
+        self.tokens.changes.skip();
+        let records = self.tokens.note(read_tokens(&*self.tokens.store).await)?;
+        self.ledger.settle(records, self.clock.now());
+        Ok(())
+    }
+
+    async fn read_accounts(&mut self) -> Result<(), StoreError> {
+        let Some(accounts) = &mut self.accounts else { return Ok(()) };
+        accounts.store.changes.skip();
+        let read = read_accounts(&*accounts.store.store).await;
+        let (users, sessions) = accounts.store.note(read)?;
+        accounts.people.settle(users, sessions, self.clock.now());
+        Ok(())
+    }
+
+    /// Writes down when sessions were used last, and forgets what is over.
+    async fn note_uses(&mut self) {
+        let Some(accounts) = &mut self.accounts else { return };
+        accounts.note_at = Instant::now() + NOTE_USES;
+        if let Err(fault) = accounts.note_uses(self.clock.now()).await {
+            tracing::warn!(error = %fault, "The uses of sessions were not written down");
         }
+    }
+}
+
+impl KeptAccounts {
+    /// Each may be lost and is done again: the store is asked no further once it has failed.
+    async fn note_uses(&mut self, now: SystemTime) -> Result<(), StoreError> {
+        let store = &self.store.store;
+        let uses = self.people.uses();
+        if !uses.is_empty() {
+            in_time(USER_STORE, store.touch_sessions(uses.clone())).await?;
+            self.people.noted(uses);
+        }
+        for id in self.people.take_unused() {
+            in_time(USER_STORE, store.end_sessions(SessionSelector::Id(id))).await?;
+        }
+        in_time(USER_STORE, store.sweep(now)).await?;
+        Ok(())
+    }
+}
+
+impl<S> Watched<S> {
+    fn new(changes: Changes, store: S, what: &'static str) -> Self {
+        Self { store, changes, what, deaf: false, read_at: Instant::now(), outage: None }
+    }
+
+    /// Waits until something is worth reading again.
+    async fn changed(&mut self) {
+        if self.deaf {
+            return std::future::pending().await;
+        }
+        // One record or all: a store is small and its snapshot consistent; read it whole.
+        let word: Option<Change> = self.changes.next().await;
+        if word.is_none() {
+            self.deaf = true;
+            tracing::warn!(
+                "No word of changes of the {} any more: reading it every 5 s",
+                self.what
+            );
+        }
+    }
+
+    /// When it is to be read again, told or not.
+    fn due_at(&self) -> Option<Instant> {
+        let poll = self.deaf.then(|| self.read_at + POLL);
+        let retry = self.outage.as_ref().map(|outage| outage.retry_at);
+        poll.into_iter().chain(retry).min()
+    }
+
+    fn is_due(&self) -> bool {
+        self.due_at().is_some_and(|due| due <= Instant::now())
+    }
+
+    /// Takes note of how a reading went.
+    fn note<T>(&mut self, read: Result<T, StoreError>) -> Result<T, StoreError> {
+        self.read_at = Instant::now();
+        match &read {
+            Ok(_) => {
+                if self.outage.take().is_some() {
+                    tracing::info!("The {} can be read again", self.what);
+                }
+            }
+            Err(fault) => self.note_outage(fault),
+        }
+        read
     }
 
     fn note_outage(&mut self, fault: &StoreError) {
         let before = self.outage.take();
         if before.as_ref().is_none_or(|outage| outage.fault != *fault) {
             let hint = fault.hint.as_deref().unwrap_or_default();
-            tracing::error!(error = %fault, hint, "Kept the last good tokens");
+            tracing::error!(error = %fault, hint, "Kept what was last read of the {}", self.what);
         }
         let wait = before.map_or(RETRY, |outage| (outage.wait * 2).min(RECHECK));
         let retry_at = Instant::now() + wait;
@@ -183,13 +329,29 @@ impl fmt::Debug for Keeper {
     }
 }
 
-async fn read(store: &dyn TokenStore) -> Result<Vec<TokenRecord>, StoreError> {
-    timeout(READ_LIMIT, store.all()).await.unwrap_or_else(|_| {
-        Err(StoreError {
-            place: "token store".to_owned(),
-            fault: format!("no answer within {} s", READ_LIMIT.as_secs()),
-            hint: None,
-            kind: StoreErrorKind::Down,
-        })
+async fn changed(store: Option<&mut Watched<Arc<dyn AccountStore>>>) {
+    match store {
+        Some(store) => store.changed().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// How long until then. Over already, by a clock that jumped: at once.
+fn until(end: SystemTime, now: SystemTime) -> Duration {
+    end.duration_since(now).unwrap_or_default()
+}
+
+async fn read_tokens(store: &dyn TokenStore) -> Result<Vec<TokenRecord>, StoreError> {
+    in_time(TOKEN_STORE, store.all()).await
+}
+
+/// Sessions first: what a session hangs on is then as new as the session.
+async fn read_accounts(
+    store: &dyn AccountStore,
+) -> Result<(Vec<Account>, Vec<LoginSession>), StoreError> {
+    in_time(USER_STORE, async {
+        let sessions = store.sessions().await?;
+        Ok((store.accounts().await?, sessions))
     })
+    .await
 }

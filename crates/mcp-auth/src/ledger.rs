@@ -17,7 +17,7 @@ use std::time::SystemTime;
 use mcp_identity::{EndReason, Lease, LeaseEnd, Principal, PrincipalId, TokenId};
 use mcp_store::TokenRecord;
 
-use crate::index::{Digest, Entries, Entry, Index};
+use crate::index::{Digest, Entries, Entry, Index, Use};
 
 /// The one writer of the index. Always: first the index is replaced, then old leases end; so
 /// nobody finds an entry whose lease has ended already.
@@ -35,6 +35,7 @@ struct Kept {
 
 struct Held {
     principal: Arc<Principal>,
+    used: Arc<Use>,
     end: LeaseEnd,
 }
 
@@ -108,12 +109,12 @@ impl Ledger {
         self.next_expiry = self.kept.values().filter_map(held).min();
         let entry = |kept: &Kept| {
             let entry = match &kept.held {
-                Some(held) => Entry::Held(Arc::clone(&held.principal)),
+                Some(held) => Entry::Held(Arc::clone(&held.principal), Arc::clone(&held.used)),
                 None => Entry::Expired,
             };
             (Digest(kept.record.hash), entry)
         };
-        self.index.publish(self.kept.values().map(entry).collect::<Entries>());
+        self.index.publish_tokens(self.kept.values().map(entry).collect::<Entries>());
         for (id, end, why) in ended {
             end.end(why);
             tracing::info!(token.id = %id, reason = ?why, "Put out a token");
@@ -139,9 +140,10 @@ fn hold(record: &TokenRecord) -> Held {
     let (lease, end) = Lease::new();
     let principal = Arc::new(Principal {
         id: PrincipalId::Token(record.id.clone()),
+        user: None,
         grants: record.grants(),
         expires_at: record.expires_at,
         lease,
     });
-    Held { principal, end }
+    Held { principal, used: Arc::default(), end }
 }

@@ -6,6 +6,10 @@
 //! on which everything that acts for the caller waits. When the keeper stops, for whatever
 //! reason, `Auth` refuses everyone.
 //!
+//! With [`Accounts`], people log in, too: [`Auth::log_in`] gives a session for a name and a
+//! password, whose token opens the same doors. It tells nobody whether a name exists, and looks at
+//! no more guesses than its limits say, however parallel they come.
+//!
 //! Nothing here knows HTTP (that is `mcp-auth-http`) and nothing is spawned: the owner of the
 //! process runs the keeper.
 //!
@@ -36,16 +40,63 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! People:
+//!
+//! ```
+//! use std::sync::Arc;
+//! use mcp_auth::{Accounts, Attempt, Auth, LoginSettings};
+//! # use mcp_identity::{Caller, Clock as _, Password, RequestId, SystemClock, SystemEntropy};
+//! # use mcp_identity::UserName;
+//! # use mcp_password::{Algorithm, Asker, Hasher, Settings};
+//! # use mcp_store::{AccountStore as _, MemoryAccounts, MemoryTokens, StoredHash, UserRecord};
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+//! # let settings = Settings::new(Algorithm::Bcrypt { cost: 4 });
+//! # let hasher = Arc::new(Hasher::start(&settings, Arc::new(SystemEntropy))?);
+//! # let (tokens, store) = (Arc::new(MemoryTokens::new()), Arc::new(MemoryAccounts::new()));
+//! # let (name, address) = ("alice".to_owned(), [192, 0, 2, 1].into());
+//! # let password = Password::presented("correct horse battery staple".to_owned());
+//! # let hash = hasher.hash(&Asker::new("alice", address), &password).await?;
+//! # let hash = StoredHash::new(hash.expose());
+//! # let alice = UserRecord::new(UserName::parse(&name)?, hash, SystemClock.now());
+//! # store.add_account(alice).await?;
+//! # let caller = Caller { address, agent: None, request_id: RequestId::from_bytes([0; 16]) };
+//! let accounts = Accounts { store, hasher, settings: LoginSettings::default() };
+//! let (auth, keeper) = Auth::builder(tokens).accounts(accounts).open().await?;
+//! let keeping = tokio::spawn(keeper.run(std::future::pending()));
+//!
+//! let opened = auth.log_in(&Attempt { name, password, caller: caller.clone() }).await?;
+//! let principal = auth.bearer(opened.token.expose().as_bytes(), SystemClock.now())?;
+//! assert_eq!(principal.user, Some(opened.user));
+//!
+//! auth.log_out(&principal, &caller).await?;
+//! assert!(principal.lease.is_ended());
+//! # drop(keeping);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # }).unwrap();
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! [`Lease`]: mcp_identity::Lease
 
 #![warn(missing_docs)]
 
 mod auth;
 mod authenticate;
+mod check;
+mod in_time;
 mod index;
 mod keeper;
 mod ledger;
+mod login;
+mod passwords;
+mod people;
+mod recorder;
+mod settings;
+mod share;
 
-pub use auth::{Auth, RefreshError};
+pub use auth::{Auth, AuthBuilder, OpenError, RefreshError};
 pub use authenticate::{Authenticate, OpenDoor};
 pub use keeper::Keeper;
+pub use login::{Attempt, LoginRejection, OpenedSession};
+pub use settings::{Accounts, LoginSettings};

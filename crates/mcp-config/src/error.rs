@@ -28,6 +28,9 @@ pub enum Fault {
     /// The file is there and cannot be read.
     #[error("cannot be read: {0}")]
     Unreadable(String),
+    /// The machine failed while it was read: no mistake of anybody's.
+    #[error("cannot be read: {0}")]
+    Broken(String),
     /// Over the limit, which is given in bytes.
     #[error("is larger than {0} bytes")]
     TooLarge(u64),

@@ -76,7 +76,10 @@ pub(crate) fn secret_in(key: &Key, path: &Path) -> Result<Value, Fault> {
 pub(crate) fn read_bounded(path: &Path, limit: u64) -> Result<String, Fault> {
     let unreadable = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => Fault::NotFound,
-        _ => Fault::Unreadable(error.to_string()),
+        std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::IsADirectory => {
+            Fault::Unreadable(error.to_string())
+        }
+        _ => Fault::Broken(error.to_string()),
     };
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(unreadable)?;

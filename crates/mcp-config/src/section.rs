@@ -1,16 +1,20 @@
 //! The sections of the file: one file each, with its types and its rows of the table.
 
+pub(crate) mod audit;
 pub(crate) mod databases;
 pub(crate) mod http;
 pub(crate) mod log;
+pub(crate) mod passwords;
 pub(crate) mod state;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use audit::AuditConfig;
 use databases::DatabaseConfig;
 use http::HttpConfig;
 use log::LogConfig;
+use passwords::PasswordsConfig;
 use state::StateConfig;
 
 /// The configuration of mcp-server and mcp-admin.
@@ -24,6 +28,10 @@ pub struct Config {
     ///
     /// Never empty.
     pub databases: Vec<DatabaseConfig>,
+    /// Which passwords may be chosen, and how they are hashed.
+    pub passwords: PasswordsConfig,
+    /// The record of what happened to credentials.
+    pub audit: AuditConfig,
     /// What the server keeps for itself.
     pub state: StateConfig,
     /// What it says while it runs.

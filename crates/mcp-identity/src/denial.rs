@@ -54,6 +54,18 @@ pub enum CredentialFault {
     /// The record ended while it was known here.
     #[error("ended")]
     Ended,
+    /// No account has this name.
+    #[error("unknown user")]
+    UnknownUser,
+    /// The password is not the account's.
+    #[error("wrong password")]
+    WrongPassword,
+    /// The account is locked.
+    #[error("locked")]
+    Locked,
+    /// The account is disabled, and the password was right.
+    #[error("disabled")]
+    Disabled,
 }
 
 impl CredentialFault {
@@ -65,6 +77,10 @@ impl CredentialFault {
             Self::Unknown => "unknown_credential",
             Self::Expired => "expired_credential",
             Self::Ended => "ended_credential",
+            Self::UnknownUser => "unknown_user",
+            Self::WrongPassword => "wrong_password",
+            Self::Locked => "locked",
+            Self::Disabled => "disabled",
         }
     }
 }

@@ -35,7 +35,10 @@ pub enum DatabaseGrant {
     First,
     /// Exactly this one: an API token bound to a database. Unknown: none at all.
     One(DatabaseName),
-    /// Every configured one: the local caller on stdio.
+    /// Exactly these: a user whose record names some.
+    Some(BTreeSet<DatabaseName>),
+    /// Every configured one that is open to its caller: the local caller on stdio, and a user
+    /// whose record names none.
     All,
 }
 
@@ -49,6 +52,7 @@ impl DatabaseGrant {
             let reached = match self {
                 Self::First => place == 0,
                 Self::One(bound) => bound == name,
+                Self::Some(named) => named.contains(name),
                 Self::All => true,
             };
             reached.then_some(name)

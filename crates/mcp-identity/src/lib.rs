@@ -23,6 +23,7 @@
 #![warn(missing_docs)]
 
 mod ambient;
+mod audit;
 mod caller;
 mod denial;
 mod grants;
@@ -30,12 +31,15 @@ mod lease;
 mod name;
 mod principal;
 mod secret;
+mod user;
 
 pub use ambient::{Clock, Entropy, EntropyError, SystemClock, SystemEntropy};
+pub use audit::{Actor, AuditAction, AuditEvent, AuditLog, AuditOutcome, NoAudit, Subject};
 pub use caller::{Caller, RequestId};
 pub use denial::{CredentialFault, Denial};
 pub use grants::{DatabaseGrant, Grants, RoleName};
 pub use lease::{EndReason, Lease, LeaseEnd};
 pub use name::{DatabaseName, DbRole, NameError, TokenId, ToolName};
 pub use principal::{Principal, PrincipalId};
-pub use secret::{HashParseError, PlainToken, TokenHash};
+pub use secret::{HashParseError, Password, PlainToken, TokenHash};
+pub use user::{SessionId, UserName};

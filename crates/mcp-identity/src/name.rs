@@ -31,7 +31,7 @@ pub enum NameError {
 }
 
 /// Characters that break a line, reorder it, or cannot be seen: never part of a name.
-fn is_unsafe(c: char) -> bool {
+pub(crate) fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{00AD}' | '\u{034F}' | '\u{061C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}'

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use crate::grants::{DatabaseGrant, Grants};
 use crate::lease::{Lease, LeaseEnd};
 use crate::name::TokenId;
+use crate::user::{SessionId, UserName};
 
 /// One credential that was found to hold: who, with what rights, for as long as the lease lasts.
 ///
@@ -16,6 +17,8 @@ use crate::name::TokenId;
 pub struct Principal {
     /// Names the credential, not the person: two sessions of one user are two principals.
     pub id: PrincipalId,
+    /// Whose it is, where a person stands behind it.
+    pub user: Option<UserName>,
     /// What it may do.
     pub grants: Grants,
     /// When the record says it is over; `None`: never by itself.
@@ -37,7 +40,7 @@ impl Principal {
             tools: None,
             read_only: false,
         };
-        (Self { id: PrincipalId::Local, grants, expires_at: None, lease }, end)
+        (Self { id: PrincipalId::Local, user: None, grants, expires_at: None, lease }, end)
     }
 }
 
@@ -47,6 +50,8 @@ impl Principal {
 pub enum PrincipalId {
     /// An API token.
     Token(TokenId),
+    /// A login session of a user.
+    Session(SessionId),
     /// The caller on stdio or without authentication.
     Local,
 }
@@ -55,6 +60,7 @@ impl fmt::Display for PrincipalId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Token(id) => write!(f, "token:{id}"),
+            Self::Session(id) => write!(f, "session:{id}"),
             Self::Local => f.write_str("local"),
         }
     }

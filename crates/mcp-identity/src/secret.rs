@@ -45,6 +45,35 @@ impl fmt::Debug for PlainToken {
     }
 }
 
+/// A password as somebody typed it. Has no `Display` and is not serializable; [`expose`] is the
+/// one way to its text, and is meant to be noticed in review. Wiped from memory when dropped.
+///
+/// Nothing is checked or changed here: what is normalized, refused and hashed is decided where
+/// passwords are hashed, so that it is the same on every path.
+///
+/// [`expose`]: Password::expose
+pub struct Password(Zeroizing<String>);
+
+impl Password {
+    /// A password as somebody presented it, to log in or to be set.
+    #[must_use]
+    pub fn presented(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+
+    /// The password itself: for hashing and for the rules of a policy, and nothing else.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(…)")
+    }
+}
+
 /// SHA-256 of a token's text (not of its raw bytes): what files hold and what look-ups use.
 ///
 /// A token has 256 bits of entropy, so its plain digest is safe to keep and to compare in a
@@ -135,6 +164,8 @@ mod tests {
     fn debug_shows_no_secret() {
         let token = PlainToken::presented("very-secret".into());
         assert!(!format!("{token:?}").contains("very"));
+        let password = Password::presented("very-secret".into());
+        assert_eq!(format!("{password:?}"), "Password(…)");
     }
 
     #[test]

@@ -24,7 +24,7 @@ fn principal(id: &str) -> (Principal, LeaseEnd) {
         read_only: false,
     };
     let id = PrincipalId::Token(TokenId::parse(id).unwrap());
-    (Principal { id, grants, expires_at: None, lease }, end)
+    (Principal { id, user: None, grants, expires_at: None, lease }, end)
 }
 
 /// Pools over one database with this many connections for each principal and in total, kept by a

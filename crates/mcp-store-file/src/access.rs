@@ -9,6 +9,7 @@ use mcp_store::StoreError;
 use rustix::fs::{OFlags, StatVfsMountFlags};
 
 use crate::fault::{WithHint as _, refused, shown, system};
+use crate::kind::Words;
 
 /// The largest file that is read: 64 MiB, some 300,000 tokens.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
@@ -60,18 +61,22 @@ pub(crate) fn resolve(path: &Path) -> Result<PathBuf, StoreError> {
 }
 
 /// Reads the whole of a credential file, if it is one that may be trusted.
-pub(crate) fn read(path: &Path, managed: Managed) -> Result<(String, Metadata), StoreError> {
+pub(crate) fn read(
+    path: &Path,
+    managed: Managed,
+    words: &Words,
+) -> Result<(String, Metadata), StoreError> {
     let mut file = open(path)?;
     let metadata = file.metadata().map_err(|error| system(path, "look at it", &error))?;
-    trust(path, &file, &metadata, managed)?;
+    trust(path, &file, &metadata, managed, words)?;
     if metadata.len() > MAX_BYTES {
-        return Err(too_large(path));
+        return Err(too_large(path, words));
     }
     let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1);
     let taken = (&mut file).take(MAX_BYTES + 1).read_to_end(&mut bytes);
     let length = taken.map_err(|error| system(path, "read it", &error))?;
     if length as u64 > MAX_BYTES {
-        return Err(too_large(path));
+        return Err(too_large(path, words));
     }
     let text = String::from_utf8(bytes).map_err(|error| not_utf8(path, &error))?;
     Ok((text, metadata))
@@ -116,6 +121,7 @@ fn trust(
     file: &File,
     metadata: &Metadata,
     managed: Managed,
+    words: &Words,
 ) -> Result<(), StoreError> {
     if !metadata.is_file() {
         return Err(refused(shown(path), "it is not a regular file"));
@@ -123,7 +129,7 @@ fn trust(
     let (us, owner) = (effective_user(), metadata.uid());
     let for_its_owner = us == 0 && managed == Managed::ForItsOwner;
     if owner != us && owner != 0 && !for_its_owner {
-        let fault = format!("{} owns it: whoever owns it makes tokens", name_of(owner));
+        let fault = format!("{} owns it: {}", name_of(owner), words.ownership);
         return Err(refused(shown(path), fault).hint(format!(
             "chown {} {}",
             name_of(us),
@@ -160,8 +166,8 @@ fn act_as(owner: u32) -> String {
     format!("run it as the owner: sudo -u {} mcp-admin …", name_of(owner))
 }
 
-fn too_large(path: &Path) -> StoreError {
-    refused(shown(path), "it is larger than 64 MiB").hint("remove tokens that nobody uses")
+fn too_large(path: &Path, words: &Words) -> StoreError {
+    refused(shown(path), "it is larger than 64 MiB").hint(words.too_large)
 }
 
 fn not_utf8(path: &Path, error: &std::string::FromUtf8Error) -> StoreError {

@@ -1,62 +1,84 @@
-//! A change to the text of a token file that leaves alone what it does not mean: comments,
+//! A change to the text of a credential file that leaves alone what it does not mean: comments,
 //! order, indentation, the operator's own keys. What comes out is read back and compared before
 //! anybody writes it.
 
+use std::collections::HashSet;
+use std::ops::Range;
 use std::path::Path;
 use std::str::FromStr as _;
 use std::time::SystemTime;
 
 use jiff::Timestamp;
-use mcp_identity::{RoleName, TokenId, ToolName};
-use mcp_store::{StoreError, TokenRecord};
+use mcp_store::StoreError;
 use yaml_edit::{
-    Document, Mapping, MappingBuilder, ScalarValue, Sequence, SequenceBuilder, YamlFile,
+    Mapping, MappingBuilder, ScalarValue, Sequence, SequenceBuilder, TextPosition, YamlFile,
 };
 
-use crate::document::{Layout, TokenDocument};
+use crate::document::{Document, Layout};
 use crate::fault::{WithHint as _, is_escaped, refused, shown};
+use crate::kind::{Kind, Said};
 use crate::yaml;
 
-/// What a file says that is about to get its first token.
-pub(crate) const NO_TOKENS: &str = "tokens: []\n";
-
 /// One change.
-pub(crate) enum Edit {
-    Insert(TokenRecord),
-    Remove(Vec<TokenId>),
+pub(crate) enum Edit<K: Kind> {
+    Insert(K::Record),
+    /// The record of the same name becomes this one.
+    Replace(K::Record),
+    Remove(Vec<K::Id>),
 }
 
 /// The text after the change. `document` is what `text` was read as.
-pub(crate) fn apply(
+pub(crate) fn apply<K: Kind>(
     text: &str,
-    document: TokenDocument,
-    edit: Edit,
+    document: Document<K>,
+    edit: Edit<K>,
     path: &Path,
 ) -> Result<String, StoreError> {
-    let after = edited(text, &document, &edit).ok_or_else(|| unable(path))?;
+    let unable = || {
+        refused(shown(path), "cannot be changed without touching other entries")
+            .hint(K::WORDS.unable)
+    };
+    let (after, kept) = edited(text, &document, &edit).ok_or_else(unable)?;
+    let kept = kept.holds(text, &after);
     let intended = match edit {
         Edit::Insert(record) => document.with(record),
+        Edit::Replace(record) => document.replacing(record),
         Edit::Remove(ids) => document.without(&ids),
-    };
-    let kept = if after.len() > text.len() {
-        lines_survive(text, &after)
-    } else {
-        lines_survive(&after, text)
     };
     match yaml::parse(&after, path) {
         Ok(read_back) if kept && read_back == intended => Ok(after),
-        _ => Err(unable(path)),
+        _ => Err(unable()),
     }
 }
 
-fn unable(path: &Path) -> StoreError {
-    refused(shown(path), "cannot be changed without touching other entries")
-        .hint("write one key a line under `tokens:`, as `mcp-admin tokens add` does in a new file")
+/// What must be as it was.
+enum Kept {
+    /// Every line, in the same order: nothing was changed but entries that came or went.
+    Lines,
+    /// Every byte outside of this part of the text, and in it all lines but so many.
+    AllBut(Range<usize>, usize),
 }
 
-/// Does every line of `fewer` stand in `more`, in the same order? One line may differ: the last
-/// entry that goes turns `tokens:` into `tokens: []`, and a list on one line is one line.
-fn lines_survive(fewer: &str, more: &str) -> bool {
+impl Kept {
+    fn holds(&self, before: &str, after: &str) -> bool {
+        match self {
+            // One line may differ: the last entry that goes turns `tokens:` into `tokens: []`,
+            // and a list on one line is one line.
+            Self::Lines if after.len() > before.len() => lines_survive(before, after, 1),
+            Self::Lines => lines_survive(after, before, 1),
+            Self::AllBut(part, lost) => {
+                let (head, tail) = (&before[..part.start], &before[part.end..]);
+                let inner = after.strip_prefix(head).map(str::trim_end);
+                // A file that did not end its last line does so now.
+                let inner = inner.and_then(|rest| rest.strip_suffix(tail.trim_end()));
+                inner.is_some_and(|inner| lines_survive(&before[part.clone()], inner, *lost))
+            }
+        }
+    }
+}
+
+/// Does every line of `fewer` stand in `more`, in the same order, but for so many?
+fn lines_survive(fewer: &str, more: &str, but_for: usize) -> bool {
     let mut rest = more.lines();
     let mut lost = 0;
     for line in fewer.lines() {
@@ -65,7 +87,7 @@ fn lines_survive(fewer: &str, more: &str) -> bool {
             rest = ahead;
         } else {
             lost += 1;
-            if lost > 1 {
+            if lost > but_for {
                 return false;
             }
         }
@@ -73,62 +95,72 @@ fn lines_survive(fewer: &str, more: &str) -> bool {
     true
 }
 
-fn edited(text: &str, before: &TokenDocument, edit: &Edit) -> Option<String> {
+fn edited<K: Kind>(text: &str, before: &Document<K>, edit: &Edit<K>) -> Option<(String, Kept)> {
     let file = YamlFile::from_str(text).ok()?;
     let document = file.document()?;
-    match edit {
-        Edit::Insert(record) => insert(&document, before, record)?,
-        Edit::Remove(ids) => remove(&document, before, ids)?,
-    }
+    let kept = match edit {
+        Edit::Insert(record) => insert(&document, before, record).map(|()| Kept::Lines)?,
+        Edit::Replace(record) => change(&document, text, before, record)?,
+        Edit::Remove(ids) => remove(&document, before, ids).map(|()| Kept::Lines)?,
+    };
     let mut text = file.to_string();
     if !text.ends_with('\n') {
         text.push('\n');
     }
-    Some(text)
+    Some((text, kept))
 }
 
-fn insert(document: &Document, before: &TokenDocument, record: &TokenRecord) -> Option<()> {
-    let entry = entry(before.layout, record)?;
-    let id = record.id.as_str();
+fn insert<K: Kind>(
+    document: &yaml_edit::Document,
+    before: &Document<K>,
+    record: &K::Record,
+) -> Option<()> {
+    let (root, entry) = (K::WORDS.root, entry::<K>(before.layout, record)?);
+    let id = K::id(record).to_string();
     match (before.layout, before.entries.is_empty()) {
-        (Layout::List, false) => document.get_sequence("tokens")?.push(entry),
-        (Layout::Map, false) => document.get_mapping("tokens")?.set(id, entry),
+        (Layout::List, false) => document.get_sequence(root)?.push(entry),
+        (Layout::Map, false) => document.get_mapping(root)?.set(id, entry),
         // An empty `[]` would grow on its one line: a block takes its place.
         (Layout::List, true) => {
             let list = SequenceBuilder::new().item(entry).build_document().as_sequence()?;
-            document.set("tokens", list).then_some(())?;
+            document.set(root, list).then_some(())?;
         }
         (Layout::Map, true) => {
             let map = MappingBuilder::new().pair(id, entry).build_document().as_mapping()?;
-            document.set("tokens", map).then_some(())?;
+            document.set(root, map).then_some(())?;
         }
     }
     Some(())
 }
 
-fn remove(document: &Document, before: &TokenDocument, ids: &[TokenId]) -> Option<()> {
-    let gone: std::collections::HashSet<&TokenId> = ids.iter().collect();
-    let places = before.entries.iter().enumerate();
-    let places =
-        places.filter(|(_, entry)| gone.contains(&entry.record.id)).map(|(place, _)| place);
+fn remove<K: Kind>(
+    document: &yaml_edit::Document,
+    before: &Document<K>,
+    ids: &[K::Id],
+) -> Option<()> {
+    let root = K::WORDS.root;
+    let gone: HashSet<&K::Id> = ids.iter().collect();
+    let places = before.records().enumerate();
+    let places: Vec<_> =
+        places.filter(|(_, record)| gone.contains(K::id(record))).map(|(place, _)| place).collect();
     match before.layout {
         Layout::List => {
-            let list = document.get_sequence("tokens")?;
+            let list = document.get_sequence(root)?;
             if gone.len() == before.entries.len() {
-                return document.set("tokens", Sequence::new_flow()).then_some(());
+                return document.set(root, Sequence::new_flow()).then_some(());
             }
             // From the end: a removal moves what comes after it.
-            for place in places.rev() {
+            for place in places.into_iter().rev() {
                 list.remove(place)?;
             }
         }
         Layout::Map => {
-            let map = document.get_mapping("tokens")?;
+            let map = document.get_mapping(root)?;
             if gone.len() == before.entries.len() {
-                return document.set("tokens", Mapping::new_flow()).then_some(());
+                return document.set(root, Mapping::new_flow()).then_some(());
             }
             let keys: Vec<_> = map.keys().collect();
-            for place in places.rev() {
+            for place in places.into_iter().rev() {
                 map.remove(keys.get(place)?)?;
             }
         }
@@ -136,35 +168,85 @@ fn remove(document: &Document, before: &TokenDocument, ids: &[TokenId]) -> Optio
     Some(())
 }
 
+/// Changes the keys of one entry that say something else in `record`.
+fn change<K: Kind>(
+    document: &yaml_edit::Document,
+    text: &str,
+    before: &Document<K>,
+    record: &K::Record,
+) -> Option<Kept> {
+    let (root, place) = (K::WORDS.root, before.place(K::id(record))?);
+    let (entry, part) = match before.layout {
+        Layout::List => {
+            let entry = document.get_sequence(root)?.get(place)?;
+            (entry.as_mapping()?.clone(), entry.byte_range())
+        }
+        Layout::Map => {
+            let entry = document.get_mapping(root)?.entries().nth(place)?;
+            (entry.value_node()?.as_mapping()?.clone(), entry.byte_range())
+        }
+    };
+    let part = range(part);
+    // On one line, everything is on the line that changes.
+    let mut lost = if entry.is_flow_style() { text.get(part.clone())?.lines().count() } else { 0 };
+    let old = K::said(&before.entries.get(place)?.record, before.layout);
+    for ((key, old), (_, new)) in old.into_iter().zip(K::said(record, before.layout)) {
+        if old != new {
+            let key = standing(&entry, key);
+            // Before anything of this entry moves: changed from its end, its beginnings stay.
+            lost += lines_of(&entry, key);
+            put(&entry, key, new)?;
+        }
+    }
+    Some(Kept::AllBut(part, lost))
+}
+
+/// The key as it stands in `entry`: a note has two.
+fn standing<'k>(entry: &Mapping, key: &'k str) -> &'k str {
+    let other = match key {
+        "annotation" => "note",
+        "note" => "annotation",
+        key => return key,
+    };
+    if entry.contains_key(other) { other } else { key }
+}
+
+fn lines_of(entry: &Mapping, key: &str) -> usize {
+    entry.find_entry_by_key(key).map_or(0, |pair| pair.to_string().lines().count())
+}
+
+fn put(entry: &Mapping, key: &str, value: Option<Said>) -> Option<()> {
+    match value {
+        Some(Said::Names(names)) => entry.set(key, list(&names)?),
+        Some(said) => entry.set(key, scalar(said)?),
+        None => {
+            entry.remove(key)?;
+        }
+    }
+    Some(())
+}
+
 /// An entry as `layout` writes it. `None`: a time is out of the range of dates.
-fn entry(layout: Layout, record: &TokenRecord) -> Option<Mapping> {
-    let (note_key, entry) = match layout {
-        Layout::List => ("note", MappingBuilder::new().pair("id", record.id.as_str())),
-        Layout::Map => ("annotation", MappingBuilder::new()),
-    };
-    let expires_at = match record.expires_at {
-        Some(end) => stamp(end)?,
-        None => ScalarValue::null(),
-    };
-    let mut entry =
-        entry.pair("hash", record.hash.to_hex()).pair(note_key, plain_or_quoted(&record.note));
-    if let Some(database) = &record.database {
-        entry = entry.pair("database", database.as_str());
-    }
-    entry = entry.pair("created_at", stamp(record.created_at)?).pair("expires_at", expires_at);
-    if !record.roles.is_empty() {
-        entry = entry.pair("roles", list(record.roles.iter().map(RoleName::as_str))?);
-    }
-    if let Some(role) = &record.db_role {
-        entry = entry.pair("db_role", role.as_str());
-    }
-    if let Some(tools) = &record.tools {
-        entry = entry.pair("tools", list(tools.iter().map(ToolName::as_str))?);
-    }
-    if record.read_only {
-        entry = entry.pair("read_only", true);
+fn entry<K: Kind>(layout: Layout, record: &K::Record) -> Option<Mapping> {
+    let mut entry = MappingBuilder::new();
+    for (key, said) in K::said(record, layout) {
+        entry = match said {
+            Some(Said::Names(names)) => entry.pair(key, list(&names)?),
+            Some(said) => entry.pair(key, scalar(said)?),
+            None => entry,
+        };
     }
     entry.build_document().as_mapping()
+}
+
+fn scalar(said: Said) -> Option<ScalarValue> {
+    Some(match said {
+        Said::Text(text) => plain_or_quoted(&text),
+        Said::Time(time) => stamp(time)?,
+        Said::Truth(truth) => ScalarValue::from(truth),
+        Said::Nothing => ScalarValue::null(),
+        Said::Names(_) => return None,
+    })
 }
 
 /// Quoted, as the documented layout has it: some readers take a bare one for a date of their own.
@@ -181,7 +263,14 @@ fn plain_or_quoted(text: &str) -> ScalarValue {
     }
 }
 
-fn list<'a>(names: impl Iterator<Item = &'a str>) -> Option<Sequence> {
-    let list = names.fold(SequenceBuilder::new(), SequenceBuilder::item);
+fn list(names: &[String]) -> Option<Sequence> {
+    if names.is_empty() {
+        return Some(Sequence::new_flow());
+    }
+    let list = names.iter().fold(SequenceBuilder::new(), |list, name| list.item(name.as_str()));
     list.build_document().as_sequence()
+}
+
+fn range(position: TextPosition) -> Range<usize> {
+    position.start as usize..position.end as usize
 }

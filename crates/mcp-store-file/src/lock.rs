@@ -11,7 +11,7 @@ use rustix::fs::OFlags;
 
 use crate::access::{Owner, denied};
 use crate::fault::{WithHint as _, down, refused, shown, system};
-use crate::replace::give_to;
+use crate::replace::{folder_of, give_to, temporary};
 
 /// How long a writer waits for another one.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -29,7 +29,7 @@ impl WriteLock {
     /// Waits up to 10 s for the right to rewrite `file`. Blocks the thread.
     pub(crate) fn acquire(file: &Path, owner: Owner) -> Result<Self, StoreError> {
         let path = path_of(file);
-        let mut lock = open(&path, owner)?;
+        let mut lock = open(file, &path, owner)?;
         let deadline = Instant::now() + PATIENCE;
         loop {
             match lock.try_lock() {
@@ -52,26 +52,43 @@ fn path_of(file: &Path) -> PathBuf {
     name.into()
 }
 
-fn open(path: &Path, owner: Owner) -> Result<File, StoreError> {
+fn open(file: &Path, path: &Path, owner: Owner) -> Result<File, StoreError> {
     // A link in place of the lock file would have root write elsewhere.
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
     let mut options = OpenOptions::new();
-    options.read(true).write(true).mode(0o600).custom_flags(flags);
-    let lock = match options.clone().create_new(true).open(path) {
-        Ok(made) => {
-            give_to(&made, owner).map_err(|error| system(path, "give it to its owner", &error))?;
-            made
+    options.read(true).write(true).custom_flags(flags);
+    let lock = match options.open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            make(file, path, owner)?;
+            options.open(path)
         }
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            options.open(path).map_err(|error| denied(path, "open it", &error))?
-        }
-        Err(error) => return Err(denied(path, "create it", &error)),
+        opened => opened,
     };
+    let lock = lock.map_err(|error| denied(path, "open it", &error))?;
+    // One that root made for somebody else, in whatever way, is handed over now.
+    give_to(&lock, owner).map_err(|error| system(path, "give it to its owner", &error))?;
     let metadata = lock.metadata().map_err(|error| system(path, "look at it", &error))?;
     if !metadata.is_file() || metadata.nlink() != 1 {
         return Err(refused(shown(path), "it is not a lock file").hint("remove it"));
     }
     Ok(lock)
+}
+
+/// Makes the lock file, of the right owner from the first moment at which it has its name: one of
+/// root's that was left half-made would shut the owner out. Another writer may be faster.
+fn make(file: &Path, path: &Path, owner: Owner) -> Result<(), StoreError> {
+    use std::io::ErrorKind::{AlreadyExists, NotFound};
+
+    let folder = folder_of(path);
+    let temporary = temporary(file, &folder)?;
+    give_to(temporary.as_file(), owner)
+        .map_err(|error| system(path, "give it to its owner", &error))?;
+    match temporary.persist_noclobber(path) {
+        Ok(_) => Ok(()),
+        // Another writer was faster; one that holds the lock by now sweeps files like ours.
+        Err(failed) if matches!(failed.error.kind(), AlreadyExists | NotFound) => Ok(()),
+        Err(failed) => Err(denied(path, "create it", &failed.error)),
+    }
 }
 
 /// Leaves our process id, for whoever waits in vain.

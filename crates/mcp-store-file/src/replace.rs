@@ -58,16 +58,8 @@ fn prepare(
     text: &str,
     owner: Owner,
 ) -> Result<tempfile::NamedTempFile, StoreError> {
-    // tempfile creates with O_EXCL; the mode holds from the first byte, whatever the umask.
-    let private = Permissions::from_mode(0o600);
-    let mut temporary = tempfile::Builder::new()
-        .prefix(&prefix_of(path))
-        .suffix(SUFFIX)
-        .permissions(private.clone())
-        .tempfile_in(folder)
-        .map_err(|error| denied(folder, "create a file in it", &error))?;
+    let mut temporary = temporary(path, folder)?;
     let written = (|| {
-        temporary.as_file().set_permissions(private)?;
         temporary.write_all(text.as_bytes())?;
         give_to(temporary.as_file(), owner)?;
         temporary.as_file().sync_all()
@@ -79,6 +71,22 @@ fn prepare(
             Err(fault.hint("the file is as it was before"))
         }
     }
+}
+
+/// An empty file beside `path` that nobody else may read, whatever the umask. One that is left
+/// behind is swept by the next writer.
+pub(crate) fn temporary(path: &Path, folder: &Path) -> Result<tempfile::NamedTempFile, StoreError> {
+    // tempfile creates with O_EXCL; the mode holds from the first byte.
+    let private = Permissions::from_mode(0o600);
+    let temporary = tempfile::Builder::new()
+        .prefix(&prefix_of(path))
+        .suffix(SUFFIX)
+        .permissions(private.clone())
+        .tempfile_in(folder)
+        .map_err(|error| denied(folder, "create a file in it", &error))?;
+    let made = temporary.as_file().set_permissions(private);
+    made.map_err(|error| system(folder, "create a file in it", &error))?;
+    Ok(temporary)
 }
 
 /// Removes what a writer left that was killed before its rename. We hold the lock: no other

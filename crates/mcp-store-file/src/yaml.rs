@@ -1,26 +1,27 @@
-//! YAML into a [`TokenDocument`]. The one module that names `serde_yaml`.
+//! YAML into a [`Document`]. The one module that names `serde_yaml`.
 //!
 //! Every value goes through a visitor of our own, for three reasons: a fault is reported with
 //! its line, a duplicate is seen where it stands, and no message repeats a value. Scalars are
 //! taken as text, so that a hash or a note of digits stays what it is.
 
-use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::cell::{Cell, RefCell, RefMut};
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
+use std::marker::PhantomData;
 use std::path::Path;
 use std::str::FromStr as _;
 use std::time::SystemTime;
 
 use jiff::Timestamp;
-use mcp_identity::{DatabaseName, DbRole, RoleName, TokenHash, TokenId, ToolName};
-use mcp_store::{StoreError, TokenRecord};
+use mcp_store::StoreError;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_yaml::Value;
 use yaml_edit::SyntaxKind;
 
-use crate::document::{Entry, Layout, TokenDocument};
+use crate::document::{Document, Entry, Layout};
 use crate::fault::{WithHint as _, quoted, refused, shown, visible};
-use crate::scalar::{Many, Nullable, Scalar, database, db_role, role, text, tool, truth};
+use crate::kind::{Kind, Words};
+use crate::scalar::Scalar;
 
 /// Keys that are none of ours, with their values: kept, compared, never interpreted.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -32,12 +33,13 @@ impl Foreign {
     }
 }
 
-/// Reads the text of a token file; `path` is for messages.
-pub(crate) fn parse(text: &str, path: &Path) -> Result<TokenDocument, StoreError> {
+/// Reads the text of a credential file; `path` is for messages.
+pub(crate) fn parse<K: Kind>(text: &str, path: &Path) -> Result<Document<K>, StoreError> {
     refuse_references(text, path)?;
     let context = Context::default();
-    let parsed = Root(&context).deserialize(serde_yaml::Deserializer::from_str(text));
-    parsed.map_err(|error| explain(&error, &context, path))
+    let root = Root::<K>(&context);
+    let parsed = root.deserialize(serde_yaml::Deserializer::from_str(text));
+    parsed.map_err(|error| explain(&error, context.hint.get(), &K::WORDS, path))
 }
 
 /// Anchors, aliases and tags make an entry mean what does not stand there.
@@ -68,17 +70,43 @@ fn refuse_references(text: &str, path: &Path) -> Result<(), StoreError> {
 
 /// What the visitors of one document share.
 #[derive(Default)]
-struct Context {
-    ids: RefCell<HashSet<TokenId>>,
-    hashes: RefCell<HashSet<TokenHash>>,
+pub(crate) struct Context<S> {
+    seen: RefCell<S>,
     /// The way out of the fault that was raised last.
     hint: Cell<Option<&'static str>>,
 }
 
-impl Context {
-    fn fail<E: serde::de::Error>(&self, fault: impl fmt::Display, hint: &'static str) -> E {
+impl<S> Context<S> {
+    /// What may stand there once only.
+    pub(crate) fn seen(&self) -> RefMut<'_, S> {
+        self.seen.borrow_mut()
+    }
+
+    /// A fault of a scalar, with the way out of it.
+    pub(crate) fn fault(&self, fault: impl fmt::Display, hint: &'static str) -> String {
         self.hint.set(Some(hint));
-        E::custom(fault)
+        fault.to_string()
+    }
+
+    /// What was taken a second time.
+    pub(crate) fn twice(&self, what: impl fmt::Display) -> String {
+        self.fault(format_args!("{what} appears twice"), "remove one of the two")
+    }
+
+    /// A time as files have it.
+    pub(crate) fn time(&self, text: &str) -> Result<SystemTime, String> {
+        let parsed = Timestamp::from_str(text).map(SystemTime::from);
+        parsed.map_err(|_| {
+            self.fault("expected a time of RFC 3339", "write it as \"2025-10-30T10:15:30Z\"")
+        })
+    }
+
+    pub(crate) fn fail<E: serde::de::Error>(
+        &self,
+        fault: impl fmt::Display,
+        hint: &'static str,
+    ) -> E {
+        E::custom(self.fault(fault, hint))
     }
 
     /// Keeps the value of a key that is none of ours.
@@ -98,13 +126,13 @@ impl Context {
 }
 
 /// The keys of one map, as they come.
-struct Keys<'c> {
-    context: &'c Context,
+struct Keys<'c, S> {
+    context: &'c Context<S>,
     met: HashSet<String>,
 }
 
-impl<'c> Keys<'c> {
-    fn new(context: &'c Context) -> Self {
+impl<'c, S> Keys<'c, S> {
+    fn new(context: &'c Context<S>) -> Self {
         Self { context, met: HashSet::new() }
     }
 
@@ -117,14 +145,12 @@ impl<'c> Keys<'c> {
         // Two names of one thing, by layout; either is read in both.
         let key = if key == "annotation" { "note" } else { key };
         if key == "<<" {
-            self.context.hint.set(Some(WRITE_OUT));
-            return Err(MERGE.to_owned());
+            return Err(self.context.fault(MERGE, WRITE_OUT));
         }
         if self.met.insert(key.to_owned()) {
             return Ok(key.to_owned());
         }
-        self.context.hint.set(Some("remove one of the two"));
-        Err(format!("{} appears twice", quoted(key)))
+        Err(self.context.twice(quoted(key)))
     }
 }
 
@@ -139,7 +165,12 @@ fn merges(value: &Value) -> bool {
 }
 
 /// Turns an error into one that names file and line, and repeats no value.
-fn explain(error: &serde_yaml::Error, context: &Context, path: &Path) -> StoreError {
+fn explain(
+    error: &serde_yaml::Error,
+    hint: Option<&'static str>,
+    words: &Words,
+    path: &Path,
+) -> StoreError {
     const LONGEST: usize = 200;
     let mut place = shown(path);
     let mut said = error.to_string();
@@ -149,7 +180,7 @@ fn explain(error: &serde_yaml::Error, context: &Context, path: &Path) -> StoreEr
         said = said.strip_suffix(&suffix).map_or(said.clone(), str::to_owned);
     }
     if said == "EOF while parsing a value" {
-        return refused(place, "it is empty").hint(EMPTY);
+        return refused(place, "it is empty").hint(words.empty);
     }
     // serde quotes what it found: `tokens[0].hash: invalid type: string "…", expected …`.
     if let (Some(found), Some(expected)) = (said.find("invalid "), said.rfind("expected ")) {
@@ -157,36 +188,33 @@ fn explain(error: &serde_yaml::Error, context: &Context, path: &Path) -> StoreEr
     }
     // A key of the file is part of the message.
     let said: String = said.chars().take(LONGEST).flat_map(visible).collect();
-    let hint = context.hint.get().unwrap_or("check the indentation and the quotes near that line");
+    let hint = hint.unwrap_or("check the indentation and the quotes near that line");
     refused(place, said).hint(hint)
 }
 
 const MERGE: &str = "a merge key is not accepted";
 const WRITE_OUT: &str = "write the values out";
-const EMPTY: &str = "a file without tokens says so: `tokens: []`";
-const SHAPE: &str =
-    "see the layout of the token file: every entry has an id, a hash and created_at";
 
 /// The document.
-struct Root<'c>(&'c Context);
+struct Root<'c, K: Kind>(&'c Context<K::Seen>);
 
-impl<'de> DeserializeSeed<'de> for Root<'_> {
-    type Value = TokenDocument;
+impl<'de, K: Kind> DeserializeSeed<'de> for Root<'_, K> {
+    type Value = Document<K>;
 
     fn deserialize<D: Deserializer<'de>>(self, source: D) -> Result<Self::Value, D::Error> {
         source.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Root<'_> {
-    type Value = TokenDocument;
+impl<'de, K: Kind> Visitor<'de> for Root<'_, K> {
+    type Value = Document<K>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a map with the key `tokens`")
+        write!(f, "a map with the key `{}`", K::WORDS.root)
     }
 
     fn visit_none<E: serde::de::Error>(self) -> Result<Self::Value, E> {
-        Err(self.0.fail("it is empty", EMPTY))
+        Err(self.0.fail("it is empty", K::WORDS.empty))
     }
 
     fn visit_unit<E: serde::de::Error>(self) -> Result<Self::Value, E> {
@@ -194,50 +222,52 @@ impl<'de> Visitor<'de> for Root<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let (mut tokens, mut foreign) = (None, Foreign::default());
+        let Words { root, empty, .. } = K::WORDS;
+        let (mut entries, mut foreign) = (None, Foreign::default());
         let mut keys = Keys::new(self.0);
         while let Some(key) = keys.next(&mut map)? {
-            if key == "tokens" {
-                tokens = Some(map.next_value_seed(Tokens(self.0))?);
+            if key == root {
+                entries = Some(map.next_value_seed(Entries::<K>(self.0))?);
             } else {
                 self.0.keep(&mut foreign, key, &mut map)?;
             }
         }
-        let (layout, entries) = match tokens {
-            Some(tokens) => tokens,
+        let (layout, entries) = match entries {
+            Some(entries) => entries,
             // `{}` says in so many words that there is nothing.
-            None if foreign == Foreign::default() => (Layout::List, Vec::new()),
-            None => return Err(self.0.fail("the key `tokens` is missing", EMPTY)),
+            None if foreign == Foreign::default() => (K::LAYOUT, Vec::new()),
+            None => return Err(self.0.fail(format_args!("the key `{root}` is missing"), empty)),
         };
-        Ok(TokenDocument { layout, entries, foreign })
+        Ok(Document { layout, entries, foreign })
     }
 }
 
-/// The value of `tokens`, in either layout.
-struct Tokens<'c>(&'c Context);
+/// The value of the root's key, in either layout.
+struct Entries<'c, K: Kind>(&'c Context<K::Seen>);
 
-impl<'de> DeserializeSeed<'de> for Tokens<'_> {
-    type Value = (Layout, Vec<Entry>);
+impl<'de, K: Kind> DeserializeSeed<'de> for Entries<'_, K> {
+    type Value = (Layout, Vec<Entry<K::Record>>);
 
     fn deserialize<D: Deserializer<'de>>(self, source: D) -> Result<Self::Value, D::Error> {
         source.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Tokens<'_> {
-    type Value = (Layout, Vec<Entry>);
+impl<'de, K: Kind> Visitor<'de> for Entries<'_, K> {
+    type Value = (Layout, Vec<Entry<K::Record>>);
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of tokens, or a map from id to token")
+        f.write_str(K::WORDS.entries)
     }
 
     fn visit_unit<E: serde::de::Error>(self) -> Result<Self::Value, E> {
-        Err(self.0.fail("`tokens` has no value", EMPTY))
+        let Words { root, empty, .. } = K::WORDS;
+        Err(self.0.fail(format_args!("`{root}` has no value"), empty))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
         let mut entries = Vec::new();
-        while let Some(entry) = list.next_element_seed(EntryOf { context: self.0, id: None })? {
+        while let Some(entry) = list.next_element_seed(EntryOf::<K>::new(self.0, None))? {
             entries.push(entry);
         }
         Ok((Layout::List, entries))
@@ -245,140 +275,57 @@ impl<'de> Visitor<'de> for Tokens<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut entries = Vec::new();
-        while let Some(id) = map.next_key_seed(Scalar(|text: &str| new_id(self.0, text)))? {
-            entries.push(map.next_value_seed(EntryOf { context: self.0, id: Some(id) })?);
+        let named = |name: &str| match name {
+            "<<" => Err(self.0.fault(MERGE, WRITE_OUT)),
+            name => K::named(self.0, name),
+        };
+        while let Some(fields) = map.next_key_seed(Scalar(named))? {
+            entries.push(map.next_value_seed(EntryOf::<K>::new(self.0, Some(fields)))?);
         }
         Ok((Layout::Map, entries))
     }
 }
 
-fn new_id(context: &Context, text: &str) -> Result<TokenId, String> {
-    let id = TokenId::parse(text).map_err(|fault| {
-        context.hint.set(Some("an id is plain ASCII without spaces, as in token-1730283330"));
-        fault.to_string()
-    })?;
-    if context.ids.borrow_mut().insert(id.clone()) {
-        return Ok(id);
+/// One entry. Its name stands in front of it in the map layout, and in it otherwise.
+struct EntryOf<'c, K: Kind> {
+    context: &'c Context<K::Seen>,
+    fields: K::Fields,
+    kind: PhantomData<K>,
+}
+
+impl<'c, K: Kind> EntryOf<'c, K> {
+    fn new(context: &'c Context<K::Seen>, fields: Option<K::Fields>) -> Self {
+        Self { context, fields: fields.unwrap_or_default(), kind: PhantomData }
     }
-    context.hint.set(Some("remove one of the two"));
-    Err(format!("the id {} appears twice", quoted(text)))
 }
 
-fn new_hash(context: &Context, text: &str) -> Result<TokenHash, String> {
-    let hash = TokenHash::parse_hex(text).map_err(|fault| {
-        context
-            .hint
-            .set(Some("the file holds hashes only; make a new token: mcp-admin tokens add"));
-        fault.to_string()
-    })?;
-    if context.hashes.borrow_mut().insert(hash) {
-        return Ok(hash);
-    }
-    context.hint.set(Some("remove one of the two"));
-    Err("this hash appears twice".to_owned())
-}
-
-fn time(context: &Context, text: &str) -> Result<SystemTime, String> {
-    let parsed = Timestamp::from_str(text).map(SystemTime::from);
-    parsed.map_err(|_| {
-        context.hint.set(Some("write it as \"2025-10-30T10:15:30Z\""));
-        "expected a time of RFC 3339".to_owned()
-    })
-}
-
-/// One entry. The id stands in front of it in the map layout, and in it otherwise.
-struct EntryOf<'c> {
-    context: &'c Context,
-    id: Option<TokenId>,
-}
-
-impl<'de> DeserializeSeed<'de> for EntryOf<'_> {
-    type Value = Entry;
+impl<'de, K: Kind> DeserializeSeed<'de> for EntryOf<'_, K> {
+    type Value = Entry<K::Record>;
 
     fn deserialize<D: Deserializer<'de>>(self, source: D) -> Result<Self::Value, D::Error> {
         source.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for EntryOf<'_> {
-    type Value = Entry;
+impl<'de, K: Kind> Visitor<'de> for EntryOf<'_, K> {
+    type Value = Entry<K::Record>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a token: a map with `hash` and more")
+        f.write_str(K::WORDS.entry)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let context = self.context;
+        let Self { context, mut fields, .. } = self;
         let mut keys = Keys::new(context);
-        // In the map layout the id stands in front; another one inside would contradict it.
-        keys.met.extend(self.id.iter().map(|_| "id".to_owned()));
-        let mut fields = Fields { id: self.id, ..Fields::default() };
         let mut foreign = Foreign::default();
         while let Some(key) = keys.next(&mut map)? {
-            let known = fields.take(context, &key, &mut map)?;
-            if !known {
+            if !K::take(&mut fields, context, &key, &mut map)? {
                 context.keep(&mut foreign, key, &mut map)?;
             }
         }
-        let missing = |key| context.fail(format_args!("`{key}` is missing"), SHAPE);
-        let record = TokenRecord {
-            note: fields.note.unwrap_or_default(),
-            database: fields.database,
-            expires_at: fields.expires_at,
-            roles: fields.roles.unwrap_or_default(),
-            db_role: fields.db_role,
-            tools: fields.tools,
-            read_only: fields.read_only.unwrap_or(false),
-            ..TokenRecord::new(
-                fields.id.ok_or_else(|| missing("id"))?,
-                fields.hash.ok_or_else(|| missing("hash"))?,
-                fields.created_at.ok_or_else(|| missing("created_at"))?,
-            )
-        };
+        let record = K::finish(fields).map_err(|key| {
+            context.fail::<A::Error>(format_args!("`{key}` is missing"), K::WORDS.shape)
+        })?;
         Ok(Entry { record, foreign })
-    }
-}
-
-/// What an entry said so far.
-#[derive(Default)]
-struct Fields {
-    id: Option<TokenId>,
-    hash: Option<TokenHash>,
-    created_at: Option<SystemTime>,
-    note: Option<String>,
-    database: Option<DatabaseName>,
-    expires_at: Option<SystemTime>,
-    roles: Option<BTreeSet<RoleName>>,
-    db_role: Option<DbRole>,
-    tools: Option<BTreeSet<ToolName>>,
-    read_only: Option<bool>,
-}
-
-impl Fields {
-    /// Reads the value of a key of ours. `false`: it is none.
-    fn take<'de, A: MapAccess<'de>>(
-        &mut self,
-        context: &Context,
-        key: &str,
-        map: &mut A,
-    ) -> Result<bool, A::Error> {
-        let time = |text: &str| time(context, text);
-        match key {
-            "id" => self.id = Some(map.next_value_seed(Scalar(|id: &str| new_id(context, id)))?),
-            "hash" => {
-                self.hash =
-                    Some(map.next_value_seed(Scalar(|hash: &str| new_hash(context, hash)))?);
-            }
-            "created_at" => self.created_at = Some(map.next_value_seed(Scalar(time))?),
-            "expires_at" => self.expires_at = map.next_value_seed(Nullable(time))?,
-            "note" => self.note = map.next_value_seed(Nullable(text))?,
-            "database" => self.database = map.next_value_seed(Nullable(database))?,
-            "roles" => self.roles = map.next_value_seed(Many(role))?,
-            "db_role" => self.db_role = map.next_value_seed(Nullable(db_role))?,
-            "tools" => self.tools = map.next_value_seed(Many(tool))?,
-            "read_only" => self.read_only = map.next_value_seed(Nullable(truth))?,
-            _ => return Ok(false),
-        }
-        Ok(true)
     }
 }

@@ -1,6 +1,6 @@
 //! Word that something is worth reading again.
 
-use mcp_identity::TokenId;
+use mcp_identity::{SessionId, TokenId, UserName};
 use tokio::sync::broadcast;
 
 /// What to read again, never what is true: losing, repeating or reordering one does no harm.
@@ -8,6 +8,10 @@ use tokio::sync::broadcast;
 pub enum Change {
     /// The token of that id was made, changed or removed.
     Token(TokenId),
+    /// The account of that name was made, changed or removed.
+    User(UserName),
+    /// The login session of that id was opened or ended.
+    Session(SessionId),
     /// Anything may have changed: word was lost, or the whole file was replaced.
     Everything,
 }

@@ -1,11 +1,13 @@
 //! What is kept: records of credentials, the stores that keep them, and word of their changes.
 //!
-//! A method of a store is what must happen together or not at all. No store is on the path of a
-//! good token: the index of `mcp-auth` answers that, and reads the store when a [`Change`] says
-//! that something is worth reading again.
+//! A [`TokenStore`] keeps API tokens, an [`AccountStore`] accounts, their sessions and their
+//! failures to log in. A method of a store is what must happen together or not at all. No store is
+//! on the path of a good token: the index of `mcp-auth` answers that, and reads the store when a
+//! [`Change`] says that something is worth reading again.
 //!
-//! [`MemoryTokens`] is the twin that tests use and embedders may; [`contract`] (feature
-//! `contract`) is the suite that every store passes.
+//! [`MemoryTokens`] and [`MemoryAccounts`] are the twins that tests use and embedders may;
+//! `contract` (feature `contract`) holds the suites that every store passes. No store knows what a
+//! password is: it keeps [`StoredHash`]es, and does not look into them.
 //!
 //! ```
 //! use mcp_store::{MemoryTokens, TokenSelector, TokenStore as _};
@@ -33,15 +35,23 @@
 
 #![warn(missing_docs)]
 
+mod account;
+mod account_store;
 mod change;
 #[cfg(feature = "contract")]
 pub mod contract;
 mod memory;
+mod memory_accounts;
 mod record;
 mod token_store;
 
+pub use account::{LoginSession, SessionSelector, StoredHash, UserEdit, UserRecord};
+pub use account_store::{
+    Account, AccountStore, AddRejection, EditRejection, Login, OpenRejection, Opened, Opening,
+};
 pub use change::{Change, ChangeSender, Changes};
 pub use memory::MemoryTokens;
+pub use memory_accounts::MemoryAccounts;
 pub use record::TokenRecord;
 pub use token_store::{
     BoxFuture, InsertRejection, RemoveRejection, StoreError, StoreErrorKind, TokenSelector,

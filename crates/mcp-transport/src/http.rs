@@ -8,12 +8,17 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+};
+use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use mcp_identity::Principal;
-use mcp_protocol::{Code, Era, Exchange, Handshake, Output, Part, Reply, Revision, Status};
+use mcp_identity::{Caller, Principal};
+use mcp_protocol::{
+    Code, Era, Exchange, Handshake, HoldOff, Output, Part, Reply, Revision, Server, Status,
+};
 use tower_service::Service;
 
 use crate::body::ResponseBody;
@@ -41,12 +46,24 @@ pub struct HttpSettings {
     pub max_body_bytes: usize,
 }
 
+/// What somebody may do who is not let in yet: call one tool, and nothing else.
+#[derive(Clone)]
+pub struct Threshold {
+    /// The server that has the tool. Its caller is whoever is on the wire.
+    pub server: Arc<Server<Caller>>,
+    /// The tool.
+    pub tool: &'static str,
+    /// The largest message that a stranger may send, in bytes.
+    pub max_body_bytes: usize,
+}
+
 /// Answers the MCP paths. Cheap to clone.
 #[derive(Clone)]
 pub struct McpService {
     sessions: Sessions,
     settings: HttpSettings,
     needs_credential: fn() -> Response<ResponseBody>,
+    threshold: Option<Threshold>,
 }
 
 impl McpService {
@@ -57,7 +74,13 @@ impl McpService {
         settings: HttpSettings,
         needs_credential: fn() -> Response<ResponseBody>,
     ) -> Self {
-        Self { sessions, settings, needs_credential }
+        Self { sessions, settings, needs_credential, threshold: None }
+    }
+
+    /// Lets strangers call one tool.
+    #[must_use]
+    pub fn threshold(self, threshold: Threshold) -> Self {
+        Self { threshold: Some(threshold), ..self }
     }
 
     async fn answer<B>(self, request: Request<B>) -> Response<ResponseBody>
@@ -67,7 +90,7 @@ impl McpService {
     {
         let (parts, body) = request.into_parts();
         let Some(principal) = parts.extensions.get::<Arc<Principal>>().cloned() else {
-            return (self.needs_credential)();
+            return self.answer_stranger(&parts, body).await;
         };
         match parts.method {
             Method::POST => {}
@@ -90,6 +113,36 @@ impl McpService {
             Err(fault) if fault.is::<LengthLimitError>() => refused(StatusCode::PAYLOAD_TOO_LARGE),
             // The client stopped in the middle, or took too long.
             Err(_) => refused(StatusCode::REQUEST_TIMEOUT),
+        }
+    }
+
+    /// Answers a call of the one tool that strangers may call; whatever else it is needs a
+    /// credential.
+    async fn answer_stranger<B>(&self, parts: &Parts, body: B) -> Response<ResponseBody>
+    where
+        B: Body<Data = Bytes>,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let (Some(threshold), Some(caller)) = (&self.threshold, parts.extensions.get::<Caller>())
+        else {
+            return (self.needs_credential)();
+        };
+        if parts.method != Method::POST || !is_json(&parts.headers) {
+            return (self.needs_credential)();
+        }
+        let Ok(body) = Limited::new(body, threshold.max_body_bytes).collect().await else {
+            return (self.needs_credential)();
+        };
+        let (message, parameters) = (body.to_bytes(), Parameters(&parts.headers));
+        let exchange = Exchange {
+            principal: caller,
+            message: &message,
+            headers: Some(routing_headers(&parts.headers, &parameters)),
+            conversation: None,
+        };
+        match threshold.server.handle_only(threshold.tool, exchange, Output::held()).await {
+            Some(reply) => whole(reply),
+            None => (self.needs_credential)(),
         }
     }
 
@@ -291,17 +344,32 @@ fn events(first: First, mut job: Job) -> ResponseBody {
 }
 
 fn whole(reply: Reply) -> Response<ResponseBody> {
+    if let Some(hold_off) = reply.hold_off {
+        return held_off(hold_off, reply);
+    }
     let status = match reply.status {
         Status::Accepted => return empty(StatusCode::ACCEPTED),
         Status::Cancelled => return empty(StatusCode::NO_CONTENT),
         Status::Gone => return empty(StatusCode::INTERNAL_SERVER_ERROR),
-        // The legacy era answers a request that was understood with 200, errors included.
-        Status::Answered | Status::Refused(_, Some(Era::Legacy)) => StatusCode::OK,
+        // The legacy era answers a request that was understood with 200, errors included; and a
+        // tool's own way to say that it failed is no failure of the protocol.
+        Status::Answered
+        | Status::Refused(_, Some(Era::Legacy))
+        | Status::Refused(Code::ToolExecution, _) => StatusCode::OK,
         Status::Refused(Code::MethodNotFound, Some(Era::Modern)) => StatusCode::NOT_FOUND,
         Status::Refused(Code::InternalError, _) => StatusCode::INTERNAL_SERVER_ERROR,
         Status::Refused(_, Some(Era::Modern) | None) => StatusCode::BAD_REQUEST,
     };
     json(status, Bytes::from(reply.output.into_rest()).into())
+}
+
+/// The response to a request that was not even tried.
+fn held_off(hold_off: HoldOff, reply: Reply) -> Response<ResponseBody> {
+    let status =
+        if hold_off.busy { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::TOO_MANY_REQUESTS };
+    let mut response = json(status, Bytes::from(reply.output.into_rest()).into());
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(hold_off.seconds));
+    response
 }
 
 fn json(status: StatusCode, body: ResponseBody) -> Response<ResponseBody> {

@@ -23,7 +23,7 @@ mod slot;
 mod stdio;
 
 pub use body::{BodyError, ResponseBody};
-pub use http::{HttpSettings, McpService};
+pub use http::{HttpSettings, McpService, Threshold};
 pub use request_states::request_states;
 pub use sessions::{SessionKeeper, SessionSettings, Sessions};
 pub use stdio::serve_stdio;

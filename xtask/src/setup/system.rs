@@ -17,7 +17,7 @@ struct Need {
     present: fn() -> bool,
 }
 
-const NEEDS: [Need; 9] = [
+const NEEDS: [Need; 10] = [
     Need {
         what: "PostgreSQL's server",
         packages: &["postgresql"],
@@ -62,6 +62,14 @@ const NEEDS: [Need; 9] = [
         formula: None,
         extent: Extent::Testing,
         present: || find_program("pgrep").is_some(),
+    },
+    Need {
+        // Makes system calls fail for `cargo xtask faults`.
+        what: "strace",
+        packages: &["strace"],
+        formula: None,
+        extent: Extent::Testing,
+        present: || find_program("strace").is_some(),
     },
     Need {
         // The load of `cargo xtask bench`.
@@ -173,7 +181,11 @@ mod tests {
     fn the_line_to_run_names_every_missing_package() {
         let needs: Vec<&Need> = NEEDS.iter().collect();
         let line = by_hand(&needs);
-        assert!(line.ends_with("curl bsdutils openssl procps wrk python3 python3-venv nodejs npm"));
+        assert!(
+            line.ends_with(
+                "curl bsdutils openssl procps strace wrk python3 python3-venv nodejs npm"
+            )
+        );
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::header::USER_AGENT;
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{Extensions, HeaderMap, Request, Response, StatusCode};
 use mcp_identity::{Caller, RequestId};
 use tower_layer::Layer;
 use tower_service::Service;
@@ -74,13 +74,22 @@ impl TrustedProxies {
 #[derive(Clone, Debug)]
 pub struct ClientAddressLayer {
     proxies: TrustedProxies,
+    peer: fn(&Extensions) -> Option<IpAddr>,
 }
 
 impl ClientAddressLayer {
-    /// Believes `proxies` about their clients.
+    /// Believes `proxies` about their clients, and the server about the [`PeerAddress`].
     #[must_use]
     pub fn new(proxies: TrustedProxies) -> Self {
-        Self { proxies }
+        let peer = |extensions: &Extensions| extensions.get::<PeerAddress>().map(|peer| peer.0);
+        Self { proxies, peer }
+    }
+
+    /// For a server that says in another way who is at the other end, such as axum's
+    /// `ConnectInfo`.
+    #[must_use]
+    pub fn peer_from(self, peer: fn(&Extensions) -> Option<IpAddr>) -> Self {
+        Self { peer, ..self }
     }
 }
 
@@ -88,7 +97,7 @@ impl<S> Layer<S> for ClientAddressLayer {
     type Service = ClientAddressService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        ClientAddressService { inner, proxies: self.proxies.clone() }
+        ClientAddressService { inner, layer: self.clone() }
     }
 }
 
@@ -96,7 +105,7 @@ impl<S> Layer<S> for ClientAddressLayer {
 #[derive(Clone, Debug)]
 pub struct ClientAddressService<S> {
     inner: S,
-    proxies: TrustedProxies,
+    layer: ClientAddressLayer,
 }
 
 impl<S, B, R> Service<Request<B>> for ClientAddressService<S>
@@ -114,16 +123,16 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let extensions = request.extensions();
-        let (peer, id) = (extensions.get::<PeerAddress>(), extensions.get::<RequestId>());
-        let (Some(PeerAddress(peer)), Some(request_id)) = (peer, id) else {
+        let (peer, id) = ((self.layer.peer)(extensions), extensions.get::<RequestId>());
+        let (Some(peer), Some(request_id)) = (peer, id) else {
             // The stack was put together wrongly. To guess an address would be to give all
             // callers the same one.
-            tracing::error!("A request came without PeerAddress or RequestId in its extensions");
+            tracing::error!("A request came without its peer's address or without a RequestId");
             let response = denial::refuse(StatusCode::INTERNAL_SERVER_ERROR, denial::body);
             return MaybeAnswered::answered(response);
         };
         let caller = Caller {
-            address: self.proxies.client(*peer, request.headers()),
+            address: self.layer.proxies.client(peer, request.headers()),
             agent: agent(request.headers()),
             request_id: request_id.clone(),
         };

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderValue, Request, StatusCode};
@@ -12,7 +13,9 @@ use mcp_identity::{CredentialFault, Denial, Principal, PrincipalId, SystemClock}
 use tokio::sync::oneshot;
 use tower::{Layer as _, Service as _, ServiceBuilder, ServiceExt as _, service_fn};
 
-use crate::support::{Answer, House, Reached, reached, seen_by_client, show, through};
+use crate::support::{
+    Answer, House, Reached, house_of_alice, reached, seen_by_client, show, through,
+};
 
 fn layer(house: &House) -> AuthLayer {
     AuthLayer::new(Arc::new(house.auth.clone()), Arc::new(SystemClock))
@@ -43,6 +46,17 @@ async fn a_good_token_becomes_a_principal_and_goes_no_further() {
     let house = House::with(&["good"]).await;
     let answer = through(&layer(&house), bearing("good")).await;
     assert_eq!(principal(&answer).unwrap().id.to_string(), "token:good");
+    assert!(!answer.extensions().get::<Reached>().unwrap().authorization);
+}
+
+#[tokio::test]
+async fn a_session_token_opens_the_same_door() {
+    let house = house_of_alice(Duration::from_hours(1)).await;
+    let opened = house.session().await;
+    let answer = through(&layer(&house), bearing(opened.token.expose())).await;
+    let principal = principal(&answer).unwrap();
+    assert_eq!(principal.id, PrincipalId::Session(opened.id));
+    assert_eq!(principal.user, Some(opened.user));
     assert!(!answer.extensions().get::<Reached>().unwrap().authorization);
 }
 
@@ -118,18 +132,28 @@ async fn every_401_has_the_same_body_and_every_bad_token_the_same_headers() {
     let house = House::with(&["revoked"]).await;
     house.revoke("revoked").await;
     house.keep_expired("expired").await;
-    let door = ServiceBuilder::new().layer(layer(&house)).layer(RequireAuthLayer::new());
-    let answer = async |request| {
+    let people = house_of_alice(Duration::from_hours(1)).await;
+    let ended = people.ended_session().await;
+    let hasty = house_of_alice(Duration::ZERO).await;
+    let over = hasty.session().await;
+    let answer = async |house: &House, request| {
+        let door = ServiceBuilder::new().layer(layer(house)).layer(RequireAuthLayer::new());
         let Ok(answer) = door.service(service_fn(show)).oneshot(request).await;
         seen_by_client(answer).await
     };
-    let (status, headers, body) = answer(bearing("unknown")).await;
+    let (status, headers, body) = answer(&house, bearing("unknown")).await;
     assert_eq!(status, StatusCode::UNAUTHORIZED);
     assert_eq!(body, r#"{"error":"Unauthorized"}"#);
-    for request in [bearing("expired"), bearing("revoked"), saying("Basic Z29vZA==")] {
-        assert_eq!(answer(request).await, (status, headers.clone(), body.clone()));
+    for (house, request) in [
+        (&house, bearing("expired")),
+        (&house, bearing("revoked")),
+        (&house, saying("Basic Z29vZA==")),
+        (&people, bearing(ended.token.expose())),
+        (&hasty, bearing(over.token.expose())),
+    ] {
+        assert_eq!(answer(house, request).await, (status, headers.clone(), body.clone()));
     }
-    let (status, headers, nothing) = answer(Request::post("/").body(()).unwrap()).await;
+    let (status, headers, nothing) = answer(&house, Request::post("/").body(()).unwrap()).await;
     assert_eq!((status, nothing), (StatusCode::UNAUTHORIZED, body));
     let told: Vec<_> = headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
     let expected = [

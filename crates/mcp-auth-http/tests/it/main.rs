@@ -4,9 +4,12 @@
 #![expect(clippy::unwrap_used, reason = "a test whose setting fails has failed")]
 
 mod authenticate;
+mod axum;
 mod client_address;
 mod host_origin;
 mod leased_body;
+mod limits;
 mod request_id;
+mod secrets;
 mod stack;
 mod support;

@@ -1,7 +1,8 @@
-//! A handler that shows what reached it, and a house of tokens.
+//! A handler that shows what reached it, and a house of tokens and of people.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,9 +10,16 @@ use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
-use mcp_auth::Auth;
-use mcp_identity::{Clock as _, SystemClock, TokenHash, TokenId};
-use mcp_store::{MemoryTokens, TokenRecord, TokenSelector, TokenStore as _};
+use mcp_auth::{Accounts, Attempt, Auth, LoginSettings, OpenedSession};
+use mcp_identity::{
+    Caller, Clock as _, Password, RequestId, SystemClock, SystemEntropy, TokenHash, TokenId,
+    UserName,
+};
+use mcp_password::{Algorithm, Asker, Hasher, Settings};
+use mcp_store::{
+    AccountStore as _, MemoryAccounts, MemoryTokens, StoredHash, TokenRecord, TokenSelector,
+    TokenStore as _, UserRecord,
+};
 use tokio::task::JoinHandle;
 use tower::{Layer, Service, ServiceExt as _};
 
@@ -86,6 +94,56 @@ impl House {
         self.store.remove(TokenSelector::Id(id)).await.unwrap();
         self.auth.refresh().await.unwrap();
     }
+}
+
+/// The password of Alice.
+pub(crate) const PASSWORD: &str = "correct horse battery staple";
+
+/// A house in which Alice has an account, and her sessions last so long.
+pub(crate) async fn house_of_alice(session_ttl: Duration) -> House {
+    let settings = Settings {
+        workers: NonZeroUsize::MIN,
+        queue_wait: Duration::from_hours(1),
+        ..Settings::new(Algorithm::Bcrypt { cost: 4 })
+    };
+    let hasher = Arc::new(Hasher::start(&settings, Arc::new(SystemEntropy)).unwrap());
+    let asker = Asker::new("alice", caller().address);
+    let hash = hasher.hash(&asker, &Password::presented(PASSWORD.to_owned())).await.unwrap();
+    let (people, store) = (Arc::new(MemoryAccounts::new()), Arc::new(MemoryTokens::new()));
+    let name = UserName::parse("alice").unwrap();
+    let alice = UserRecord::new(name, StoredHash::new(hash.expose()), SystemClock.now());
+    people.add_account(alice).await.unwrap();
+    let settings =
+        LoginSettings { session_ttl, min_response: Duration::ZERO, ..LoginSettings::default() };
+    let accounts = Accounts { store: people, hasher, settings };
+    let builder = Auth::builder(store.clone()).accounts(accounts);
+    let (auth, keeper) = builder.open().await.unwrap();
+    let keeping = tokio::spawn(keeper.run(std::future::pending()));
+    House { store, auth, keeping }
+}
+
+impl House {
+    /// A session of Alice.
+    pub(crate) async fn session(&self) -> OpenedSession {
+        let password = Password::presented(PASSWORD.to_owned());
+        let attempt = Attempt { name: "alice".to_owned(), password, caller: caller() };
+        self.auth.log_in(&attempt).await.unwrap()
+    }
+
+    /// A session of Alice that she has ended.
+    pub(crate) async fn ended_session(&self) -> OpenedSession {
+        let opened = self.session().await;
+        let token = opened.token.expose().as_bytes();
+        let principal = self.auth.bearer(token, SystemClock.now()).unwrap();
+        assert!(self.auth.log_out(&principal, &caller()).await.unwrap());
+        opened
+    }
+}
+
+/// Somebody who calls.
+pub(crate) fn caller() -> Caller {
+    let request_id = RequestId::from_bytes([0; 16]);
+    Caller { address: [192, 0, 2, 1].into(), agent: None, request_id }
 }
 
 /// The record of a token: its id is the token's text.

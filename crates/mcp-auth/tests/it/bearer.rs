@@ -7,7 +7,7 @@ use mcp_identity::{Clock as _, CredentialFault, DatabaseGrant, Denial, Principal
 use mcp_identity::{DatabaseName, RoleName};
 use mcp_store::TokenRecord;
 
-use crate::support::{House, expiring, record};
+use crate::support::{House, caller, expiring, record};
 
 #[tokio::test(start_paused = true)]
 async fn a_kept_token_is_let_in_with_the_rights_of_its_record() {
@@ -71,7 +71,8 @@ async fn a_token_that_was_expired_when_it_was_loaded_is_told_from_an_unknown_one
 #[test]
 fn an_open_door_lets_in_everybody_and_a_judge_no_stranger() {
     let door = OpenDoor::let_everybody_in();
-    let anybody = door.authenticate(b"whatever", std::time::UNIX_EPOCH).unwrap();
+    let caller = caller("192.0.2.1");
+    let anybody = door.authenticate(b"whatever", &caller, std::time::UNIX_EPOCH).unwrap();
     assert_eq!(anybody.id, PrincipalId::Local);
     assert_eq!(door.stranger().unwrap().id, PrincipalId::Local);
     drop(door);

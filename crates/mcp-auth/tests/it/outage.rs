@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use mcp_auth::RefreshError;
+use mcp_auth::{OpenError, RefreshError};
 use mcp_identity::{Clock as _, EndReason};
 use mcp_store::{StoreErrorKind, TokenStore as _};
 use tokio::time::{Instant, sleep};
@@ -19,7 +19,8 @@ use crate::support::{
 async fn without_its_tokens_nothing_opens() {
     let (store, clock) = (Arc::new(Tokens::default()), Arc::new(JumpingClock::new()));
     store.turn(Mood::Down(outage("disk on fire")));
-    assert_eq!(open(&store, &clock).await.unwrap_err(), outage("disk on fire"));
+    let refused = open(&store, &clock).await.unwrap_err();
+    assert_eq!(refused, OpenError::Store(outage("disk on fire")));
 }
 
 #[tokio::test(start_paused = true)]

@@ -27,6 +27,7 @@ const NETWORKS: Kind = Kind::List {
     accepted: "a list of addresses or networks like 10.0.0.0/8",
     check: |text| Network::parse(text).is_some(),
 };
+const MINUTES: Kind = Kind::Integer { min: 0, max: 525_600 };
 const PATIENCE: Kind = Kind::Duration { min_ms: 100, max_ms: 3_600_000 };
 
 pub(crate) const KEYS: &[Key] = &[
@@ -86,6 +87,14 @@ pub(crate) const KEYS: &[Key] = &[
         Is("0"),
     )
     .aliases(&["PGEDGE_AUTH_MAX_FAILED_ATTEMPTS_BEFORE_LOCKOUT", "MAX_FAILED_LOGIN_ATTEMPTS"]),
+    Key::new("http.auth.lockout_duration_minutes", MINUTES, Is("0"))
+        .aliases(&["ACCOUNT_LOCKOUT_DURATION_MINUTES"]),
+    Key::new("http.auth.session_ttl_hours", Kind::Integer { min: 1, max: 8_760 }, Is("24"))
+        .aliases(&["JWT_EXPIRY_HOURS"]),
+    Key::new("http.auth.session_idle_minutes", MINUTES, Is("0")),
+    Key::new("http.auth.max_sessions_per_user", Kind::Integer { min: 0, max: 100_000 }, Is("0")),
+    Key::new("http.auth.bearer_failures", Kind::Integer { min: 1, max: 100_000 }, Is("100")),
+    Key::new("http.auth.bearer_window_minutes", Kind::Integer { min: 1, max: 10_080 }, Is("1")),
 ];
 
 /// The HTTP transport, and who may use it.
@@ -184,4 +193,16 @@ pub struct HttpAuthConfig {
     pub rate_limit_max_attempts: u32,
     /// Failed logins in a row that lock an account; 0 locks none.
     pub max_failed_attempts_before_lockout: u32,
+    /// How long a lock lasts, in minutes; 0 until an administrator unlocks.
+    pub lockout_duration_minutes: u32,
+    /// How long a login session lasts, in hours.
+    pub session_ttl_hours: u32,
+    /// After so many minutes without a use a session is over; 0: never for that.
+    pub session_idle_minutes: u32,
+    /// Sessions that a user may have at a time; 0: any number. One more ends the oldest.
+    pub max_sessions_per_user: u32,
+    /// Bad tokens that one address may present within the time below.
+    pub bearer_failures: u32,
+    /// The time over which bad tokens of one address are counted, in minutes.
+    pub bearer_window_minutes: u32,
 }

@@ -1,11 +1,23 @@
 //! A store that can fail, a clock that can jump, and a keeper at work.
 
+mod household;
+mod ledger;
+mod register;
+mod still;
+
+pub(crate) use household::{
+    Household, PASSWORD, attempt, hash_of, locking_after, refusing_after, settings, user,
+};
+pub(crate) use ledger::Recorded;
+pub(crate) use register::{Register, Step};
+pub(crate) use still::StillTime;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use mcp_auth::{Auth, Keeper};
-use mcp_identity::{Clock, TokenHash, TokenId};
+use mcp_auth::{Auth, Keeper, OpenError};
+use mcp_identity::{Caller, Clock, RequestId, TokenHash, TokenId};
 use mcp_store::{
     BoxFuture, ChangeSender, Changes, InsertRejection, MemoryTokens, RemoveRejection, StoreError,
     StoreErrorKind, TokenRecord, TokenSelector, TokenStore,
@@ -47,21 +59,28 @@ impl House {
 pub(crate) async fn open(
     store: &Arc<Tokens>,
     clock: &Arc<JumpingClock>,
-) -> Result<(Auth, Keeper), StoreError> {
+) -> Result<(Auth, Keeper), OpenError> {
     let store: Arc<dyn TokenStore> = Arc::<Tokens>::clone(store);
     let clock: Arc<dyn Clock> = Arc::<JumpingClock>::clone(clock);
     Auth::open(store, clock).await
 }
 
-/// Lets the keeper work until it is so. No time passes.
+/// Lets the others work until it is so. None of tokio's time passes.
 pub(crate) async fn until(sentence: &str, is_so: impl Fn() -> bool) {
-    for _ in 0..1_000 {
-        if is_so() {
-            return;
-        }
+    let began = std::time::Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < Duration::from_secs(20), "never came true: {sentence}");
+        tokio::task::yield_now().await;
+        // The hashing threads work, too.
+        std::thread::yield_now();
+    }
+}
+
+/// Lets the others go as far as they can without the hashing threads.
+pub(crate) async fn settled() {
+    for _ in 0..100 {
         tokio::task::yield_now().await;
     }
-    panic!("never came true: {sentence}");
 }
 
 /// The record of a token: its id is the token's text.
@@ -76,6 +95,12 @@ pub(crate) fn expiring(token: &str, after: Duration) -> TokenRecord {
 
 pub(crate) fn by_id(token: &str) -> TokenSelector {
     TokenSelector::Id(TokenId::parse(token).unwrap())
+}
+
+/// Somebody who calls from there.
+pub(crate) fn caller(address: &str) -> Caller {
+    let request_id = RequestId::from_bytes([0; 16]);
+    Caller { address: address.parse().unwrap(), agent: Some("curl/8.5".into()), request_id }
 }
 
 pub(crate) fn outage(fault: &str) -> StoreError {

@@ -1,6 +1,3 @@
-//! The twin in memory keeps the contract that every store keeps, and a store that breaks it is
-//! caught.
-
 use std::time::{Duration, SystemTime};
 
 use mcp_identity::TokenHash;

@@ -1,24 +1,14 @@
-//! The suite that every store passes: `mcp_store::contract::all(make_store).await` in a test of
-//! the store's own, on a tokio runtime with time (and not a paused one, where the store waits for
-//! files or sockets).
-//!
-//! It panics with a sentence that says which promise of [`TokenStore`] was broken.
-
-use std::fmt::Debug;
-use std::time::{Duration, SystemTime};
+//! What every store of tokens promises.
 
 use mcp_identity::{DatabaseName, DbRole, RoleName, TokenHash, TokenId, ToolName};
 
-use crate::change::{Change, Changes};
+use super::{Dice, hold, must, second, told};
+use crate::change::Change;
 use crate::memory::MemoryTokens;
 use crate::record::TokenRecord;
 use crate::token_store::{InsertRejection, RemoveRejection, TokenSelector, TokenStore};
 
-/// The longest that word of a change may take. Real stores promise far less; a loaded test
-/// machine promises nothing.
-const WORD_OF_CHANGE: Duration = Duration::from_secs(10);
-
-/// Runs every check, each on a new and empty store from `make`.
+/// Runs every check of a store of tokens, each on a new and empty store from `make`.
 ///
 /// # Panics
 /// When the store breaks a promise.
@@ -155,17 +145,17 @@ async fn exactly_the_expired_are_removed(store: &dyn TokenStore) {
 async fn every_change_is_told(store: &dyn TokenStore) {
     let mut changes = store.changes();
     keep(store, &[plain(1)]).await;
-    told(&mut changes, &id_of(1), "an insert is told").await;
+    told(&mut changes, &[Change::Token(id_of(1))], "an insert is told").await;
 
     let mut changes = store.changes();
     let removed = store.remove(TokenSelector::Id(id_of(1))).await;
     hold("the record is removed", &removed, &Ok(plain(1)));
-    told(&mut changes, &id_of(1), "a removal is told").await;
+    told(&mut changes, &[Change::Token(id_of(1))], "a removal is told").await;
 
     keep(store, &[TokenRecord { expires_at: Some(second(100)), ..plain(2) }]).await;
     let mut changes = store.changes();
     hold("the record is over", &store.remove_expired(second(100)).await, &Ok(1));
-    told(&mut changes, &id_of(2), "the removal of the expired is told").await;
+    told(&mut changes, &[Change::Token(id_of(2))], "the removal of the expired is told").await;
 }
 
 /// Some dozens of steps that collide often, here and in memory, with the same answers and the
@@ -208,34 +198,6 @@ async fn same_step(store: &dyn TokenStore, twin: &dyn TokenStore, dice: &mut Dic
     }
 }
 
-/// Numbers in no order to speak of, the same in every run: a failure must come back.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        // Knuth's MMIX generator; its upper half is the better one.
-        let (factor, step) = (6_364_136_223_846_793_005, 1_442_695_040_888_963_407);
-        self.0 = self.0.wrapping_mul(factor).wrapping_add(step);
-        (self.0 >> 33) % sides
-    }
-}
-
-/// Waits for word of that token. Late word of earlier changes is passed over: it does no harm.
-async fn told(changes: &mut Changes, id: &TokenId, sentence: &str) {
-    let word = async {
-        loop {
-            match changes.next().await {
-                Some(Change::Everything) => return true,
-                Some(Change::Token(told)) if told == *id => return true,
-                Some(Change::Token(_)) => {}
-                None => return false,
-            }
-        }
-    };
-    let heard = tokio::time::timeout(WORD_OF_CHANGE, word).await;
-    hold(&format!("{sentence}, within {WORD_OF_CHANGE:?}"), &heard, &Ok(true));
-}
-
 async fn keep(store: &dyn TokenStore, records: &[TokenRecord]) {
     for record in records {
         hold("a new record is kept", &store.insert(record.clone()).await, &Ok(()));
@@ -247,11 +209,6 @@ async fn read(store: &dyn TokenStore) -> Vec<TokenRecord> {
         Ok(records) => records,
         Err(error) => panic!("contract broken: the store can be read: {error}"),
     }
-}
-
-#[track_caller]
-fn hold<T: Debug + PartialEq>(sentence: &str, found: &T, promised: &T) {
-    assert_eq!(found, promised, "contract broken: {sentence} (left: found, right: promised)");
 }
 
 /// A record without anything optional.
@@ -288,17 +245,4 @@ fn hash_of(n: u64) -> TokenHash {
 
 fn hash_from(beginning: &str) -> TokenHash {
     must(TokenHash::parse_hex(&format!("{beginning:0<64}")))
-}
-
-/// Whole seconds: what the coarsest of stores keeps.
-fn second(n: u64) -> SystemTime {
-    SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000 + n)
-}
-
-/// The suite's own names parse.
-fn must<T>(parsed: impl IntoIterator<Item = T>) -> T {
-    match parsed.into_iter().next() {
-        Some(value) => value,
-        None => unreachable!("the suite's own names are valid"),
-    }
 }

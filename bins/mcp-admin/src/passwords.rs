@@ -1,0 +1,109 @@
+//! New passwords: what the policy says of them, and their hashes.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use mcp_config::{PasswordAlgorithm, PasswordsConfig};
+use mcp_identity::{Password, SystemEntropy};
+use mcp_password::{
+    Algorithm, Asker, HashError, Hasher, Owner, PasswordHash, PasswordRejection, Policy, Preset,
+    Settings, Verdict,
+};
+use mcp_store::StoredHash;
+
+use crate::output::Fault;
+use crate::prompt;
+
+/// Where an operator's password comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source<'a> {
+    /// Typed at the terminal, hidden and twice.
+    Asked,
+    /// The first line of standard input.
+    StandardInput,
+    /// The command line, where everybody on the machine sees it.
+    Argument(&'a str),
+}
+
+/// The policy and the hashing of the configuration.
+pub(crate) struct Passwords {
+    policy: Policy,
+    algorithm: Algorithm,
+}
+
+impl Passwords {
+    /// As `config` says. What it leaves to the store is bcrypt: the users file promises it.
+    pub(crate) fn new(config: &PasswordsConfig) -> Result<Self, Fault> {
+        let bcrypt = Algorithm::Bcrypt { cost: config.bcrypt_cost };
+        let argon2id = Algorithm::Argon2id {
+            memory_kib: config.argon2_memory_kib,
+            time: config.argon2_time,
+            parallelism: config.argon2_parallelism,
+        };
+        let algorithm = match config.algorithm {
+            PasswordAlgorithm::Auto | PasswordAlgorithm::Bcrypt => bcrypt,
+            PasswordAlgorithm::Argon2id => argon2id,
+        };
+        algorithm.check().map_err(Fault::from_fault)?;
+        let preset: Preset = config.policy.as_str().parse().map_err(Fault::from_fault)?;
+        Ok(Self { policy: Policy::new(preset, algorithm), algorithm })
+    }
+
+    /// The same, with another algorithm.
+    pub(crate) fn with(
+        config: &PasswordsConfig,
+        algorithm: PasswordAlgorithm,
+    ) -> Result<Self, Fault> {
+        Self::new(&PasswordsConfig { algorithm, ..config.clone() })
+    }
+
+    /// A new password for `owner` that keeps the policy, and its hash. `current` is what the
+    /// account has now, where a policy remembers.
+    pub(crate) async fn obtain(
+        &self,
+        source: Source<'_>,
+        owner: Owner<'_>,
+        current: Option<&StoredHash>,
+    ) -> Result<PasswordHash, Fault> {
+        let accept = |password: &Password| self.policy.check(password, &owner);
+        let password = match source {
+            Source::Asked => prompt::ask_for_password("Password: ", |password| {
+                accept(password).map_err(|rejection| rejection.to_string())
+            })?,
+            Source::StandardInput => prompt::read_password()?,
+            Source::Argument(text) => Password::presented(text.to_owned()),
+        };
+        accept(&password).map_err(|rejection| self.refused(&rejection))?;
+        let settings = Settings { workers: NonZeroUsize::MIN, ..Settings::new(self.algorithm) };
+        let hasher =
+            Hasher::start(&settings, Arc::new(SystemEntropy)).map_err(Fault::from_failure)?;
+        let asker = Asker::new(owner.user_name, IpAddr::V4(Ipv4Addr::LOCALHOST));
+        self.is_new(&hasher, &asker, &password, current).await?;
+        hasher.hash(&asker, &password).await.map_err(|error| match error {
+            HashError::Rejected(rejection) => Fault::from_fault(rejection),
+            HashError::Hasher(_) | HashError::Entropy(_) => Fault::from_failure(error),
+        })
+    }
+
+    /// Of the passwords of before, the store has one.
+    async fn is_new(
+        &self,
+        hasher: &Hasher,
+        asker: &Asker,
+        password: &Password,
+        current: Option<&StoredHash>,
+    ) -> Result<(), Fault> {
+        let current = current.and_then(|hash| PasswordHash::parse(hash.expose()).ok());
+        let Some(current) = current.filter(|_| self.policy.history() > 0) else { return Ok(()) };
+        match hasher.verify(asker, password, Some(&current)).await.map_err(Fault::from_failure)? {
+            Verdict::Wrong => Ok(()),
+            Verdict::Right => Err(self.refused(&PasswordRejection::used_before(&self.policy))),
+        }
+    }
+
+    fn refused(&self, rejection: &PasswordRejection) -> Fault {
+        let rules: Vec<String> = self.policy.rules().iter().map(ToString::to_string).collect();
+        Fault::refused(rejection.to_string()).hint(format!("the policy: {}", rules.join("; ")))
+    }
+}

@@ -1,0 +1,24 @@
+//! No store is waited for without an end.
+
+use std::time::Duration;
+
+use mcp_store::{StoreError, StoreErrorKind};
+use tokio::time::timeout;
+
+/// How long a store may take for one thing. While the keeper waits for it, no lease ends.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// What `asking` says, or that `what` did not answer.
+pub(crate) async fn in_time<T, E: From<StoreError>>(
+    what: &str,
+    asking: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    timeout(LIMIT, asking).await.unwrap_or_else(|_| {
+        Err(E::from(StoreError {
+            place: what.to_owned(),
+            fault: format!("no answer within {} s", LIMIT.as_secs()),
+            hint: None,
+            kind: StoreErrorKind::Down,
+        }))
+    })
+}

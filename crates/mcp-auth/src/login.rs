@@ -1,0 +1,334 @@
+//! A name and a password for a session.
+//!
+//! ```text
+//!   address over its quota? ──▶ 429, nothing is looked at
+//!   whoever tries the same now shares one check (`check.rs`)
+//!     right: a session for each of them       wrong, unknown, locked: one answer, in one time
+//!     the account changed meanwhile: once more, with those it happened to as well
+//! ```
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use mcp_identity::{
+    Actor, AuditAction, AuditOutcome, Caller, Clock, CredentialFault, Entropy, EntropyError,
+    Password, PlainToken, PrincipalId, SessionId, Subject, TokenHash, UserName,
+};
+use mcp_store::{AccountStore, LoginSession, OpenRejection, Opening, StoreError};
+use mcp_throttle::Ticket;
+use tokio::time::{Instant, sleep_until};
+
+use crate::check::{Checks, Claimed, Outcome, Right, USER_STORE, soon};
+use crate::in_time::in_time;
+use crate::index::Index;
+use crate::passwords::Passwords;
+use crate::recorder::Recorder;
+use crate::settings::LoginSettings;
+use crate::share::{Share, Shares};
+
+/// No setting makes anybody wait longer.
+const LONGEST_WAIT: Duration = Duration::from_hours(1);
+
+/// The longest agent that is kept with a session, in bytes.
+const MAX_AGENT_BYTES: usize = 256;
+
+/// An attempt to log in.
+pub struct Attempt {
+    /// The name, as it was typed.
+    pub name: String,
+    /// The password, as it was typed.
+    pub password: Password,
+    /// Who tries.
+    pub caller: Caller,
+}
+
+impl fmt::Debug for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // People type their passwords where a name is asked for.
+        f.debug_struct("Attempt").field("caller", &self.caller).finish_non_exhaustive()
+    }
+}
+
+/// A session that was opened. The token is told once.
+#[derive(Debug)]
+pub struct OpenedSession {
+    /// What opens the doors from now on.
+    pub token: PlainToken,
+    /// The public name of the session.
+    pub id: SessionId,
+    /// Whose it is.
+    pub user: UserName,
+    /// The first instant at which it no longer holds.
+    pub expires_at: SystemTime,
+}
+
+/// Why no session was opened.
+///
+/// Matched exhaustively on purpose: each variant has an answer of its own at the edge.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LoginRejection {
+    /// Unknown, wrong, locked: clients must not see the difference. The fault is for the log.
+    #[error("invalid username or password")]
+    Refused(CredentialFault),
+    /// The password was right, and the account is disabled.
+    #[error("user account is disabled")]
+    Disabled,
+    /// Too many failures from this address.
+    #[error("too many failed attempts")]
+    TooManyAttempts {
+        /// How long until an attempt is looked at again.
+        retry_after: Duration,
+    },
+    /// Too many passwords are waiting. Says nothing about this one.
+    #[error("too many passwords are waiting to be checked")]
+    Busy {
+        /// When to ask again.
+        retry_after: Duration,
+    },
+    /// A part is down.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Judges logins.
+pub(crate) struct Logins {
+    store: Arc<dyn AccountStore>,
+    settings: LoginSettings,
+    checks: Checks,
+    shares: Shares<Outcome>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    recorder: Recorder,
+}
+
+impl Logins {
+    pub(crate) fn new(
+        store: Arc<dyn AccountStore>,
+        passwords: Arc<dyn Passwords>,
+        settings: LoginSettings,
+        index: Arc<Index>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        recorder: Recorder,
+    ) -> Result<Self, EntropyError> {
+        let checks = Checks::new(
+            Arc::clone(&store),
+            passwords,
+            &settings,
+            index,
+            Arc::clone(&clock),
+            &*entropy,
+            recorder.clone(),
+        )?;
+        let shares = Shares::new(&*entropy)?;
+        Ok(Self { store, settings, checks, shares, clock, entropy, recorder })
+    }
+
+    pub(crate) fn store(&self) -> &dyn AccountStore {
+        &*self.store
+    }
+
+    /// Judges an attempt, in the time that every attempt takes.
+    pub(crate) async fn log_in(&self, attempt: &Attempt) -> Result<OpenedSession, LoginRejection> {
+        let begin = Instant::now();
+        let unrecorded = Unrecorded { recorder: &self.recorder, attempt, told: false };
+        let (outcome, subject) = self.judge(attempt, begin).await;
+        unrecorded.record(&outcome, subject);
+        // The others say nothing about the account.
+        let tells_of_it =
+            matches!(outcome, Ok(_) | Err(LoginRejection::Refused(_) | LoginRejection::Disabled));
+        if tells_of_it {
+            sleep_until(begin + self.settings.min_response.min(LONGEST_WAIT)).await;
+        }
+        outcome
+    }
+
+    async fn judge(
+        &self,
+        attempt: &Attempt,
+        begin: Instant,
+    ) -> (Result<OpenedSession, LoginRejection>, Subject) {
+        let mut subject = Subject::None;
+        if let Err(rejection) = self.checks.welcome(attempt.caller.address) {
+            return (Err(rejection), subject);
+        }
+        let deadline = begin + self.settings.patience.min(LONGEST_WAIT);
+        let claimed = Claimed::parse(&attempt.name);
+        // A second round for those whose account was changed under their hands: by an admin, or by
+        // the stronger hash of a parallel login.
+        for round in 0..2 {
+            let share = self.shares.join(round, claimed.key(), &attempt.password);
+            let outcome = match self.outcome(attempt, &claimed, &share, deadline).await {
+                Ok(outcome) => outcome,
+                Err(rejection) => return (Err(rejection), subject),
+            };
+            subject = outcome.subject();
+            match self.conclude(attempt, outcome).await {
+                Ok(None) => {}
+                Ok(Some(opened)) => return (Ok(opened), subject),
+                Err(rejection) => return (Err(rejection), subject),
+            }
+        }
+        (Err(LoginRejection::Refused(CredentialFault::WrongPassword)), subject)
+    }
+
+    /// Finds out, or waits for somebody who does.
+    async fn outcome(
+        &self,
+        attempt: &Attempt,
+        claimed: &Claimed,
+        share: &Share<Outcome>,
+        deadline: Instant,
+    ) -> Result<Outcome, LoginRejection> {
+        let mut found_out = false;
+        let finding_out = || {
+            found_out = true;
+            async {
+                // Whoever waited for others that gave up does not begin when he should be done.
+                if Instant::now() > deadline {
+                    return Err(soon());
+                }
+                self.checks.check(attempt, claimed, deadline).await
+            }
+        };
+        let outcome = share.get_or_try_init(finding_out).await?.clone();
+        if !found_out && matches!(outcome, Outcome::Refused(..)) {
+            // It was one guess of the account, and one of each address.
+            self.checks.count(attempt.caller.address);
+        }
+        Ok(outcome)
+    }
+
+    /// `None`: the account is not as it was when the password was right.
+    async fn conclude(
+        &self,
+        attempt: &Attempt,
+        outcome: Outcome,
+    ) -> Result<Option<OpenedSession>, LoginRejection> {
+        match outcome {
+            Outcome::Refused(fault, _) => Err(LoginRejection::Refused(fault)),
+            Outcome::Disabled(_) => Err(LoginRejection::Disabled),
+            Outcome::Right(right) => self.open(attempt, right).await,
+        }
+    }
+
+    async fn open(
+        &self,
+        attempt: &Attempt,
+        right: Right,
+    ) -> Result<Option<OpenedSession>, LoginRejection> {
+        let _freed = self.checks.account_freed();
+        let Right { name, made, checked, stronger, place } = right;
+        let ticket = Ticket::taken_at(place);
+        let Ok((token, session)) = self.new_session(attempt, &name) else {
+            self.checks.withdraw(&name, ticket).await;
+            return Err(soon());
+        };
+        let (id, expires_at) = (session.id.clone(), session.expires_at);
+        let opening = Opening {
+            session,
+            ticket,
+            policy: self.checks.policy(&name),
+            account_made: made,
+            checked,
+            stronger,
+            limit: self.settings.max_sessions,
+            now: self.clock.now(),
+        };
+        match in_time(USER_STORE, self.store.open_session(opening)).await {
+            Ok(opened) => {
+                self.record_ended(attempt, &id, &name, opened.ended);
+                Ok(Some(OpenedSession { token, id, user: name, expires_at }))
+            }
+            Err(OpenRejection::Changed) => Ok(None),
+            Err(OpenRejection::Locked(_)) => Err(LoginRejection::Refused(CredentialFault::Locked)),
+            Err(OpenRejection::Store(error)) => Err(LoginRejection::Store(error)),
+        }
+    }
+
+    fn new_session(
+        &self,
+        attempt: &Attempt,
+        user: &UserName,
+    ) -> Result<(PlainToken, LoginSession), EntropyError> {
+        let mut id = [0; 8];
+        self.entropy.fill(&mut id)?;
+        let token = PlainToken::generate(&*self.entropy)?;
+        let now = self.clock.now();
+        let agent = attempt.caller.agent.as_deref();
+        let session = LoginSession {
+            id: SessionId::from_bytes(id),
+            hash: TokenHash::of(&token),
+            user: user.clone(),
+            created_at: now,
+            // A clock at the end of time opens nothing for long.
+            expires_at: now.checked_add(self.settings.session_ttl).unwrap_or(now),
+            last_used: now,
+            address: Some(attempt.caller.address),
+            agent: agent.map(|it| it[..it.floor_char_boundary(MAX_AGENT_BYTES)].to_owned()),
+        };
+        Ok((token, session))
+    }
+
+    /// Sessions that made room for a new one.
+    fn record_ended(
+        &self,
+        attempt: &Attempt,
+        by: &SessionId,
+        user: &UserName,
+        ended: Vec<SessionId>,
+    ) {
+        for id in ended {
+            let by = PrincipalId::Session(by.clone());
+            let actor = Actor::Caller(attempt.caller.clone(), Some(by));
+            let subject = Subject::Session(id, user.clone());
+            self.recorder.tell(AuditAction::EndSession, AuditOutcome::Done, subject, actor);
+        }
+    }
+}
+
+/// An attempt that the audit log knows nothing of yet. Dropped in that state, its client left in
+/// the middle: that is recorded, too.
+struct Unrecorded<'a> {
+    recorder: &'a Recorder,
+    attempt: &'a Attempt,
+    told: bool,
+}
+
+impl Unrecorded<'_> {
+    fn record(mut self, outcome: &Result<OpenedSession, LoginRejection>, subject: Subject) {
+        let (outcome, subject) = match outcome {
+            Ok(OpenedSession { id, user, .. }) => {
+                (AuditOutcome::Done, Subject::Session(id.clone(), user.clone()))
+            }
+            Err(LoginRejection::Refused(fault)) => (AuditOutcome::Refused(fault.code()), subject),
+            Err(LoginRejection::Disabled) => {
+                (AuditOutcome::Refused(CredentialFault::Disabled.code()), subject)
+            }
+            Err(LoginRejection::TooManyAttempts { .. }) => {
+                (AuditOutcome::Refused("too_many_attempts"), subject)
+            }
+            Err(LoginRejection::Busy { .. }) => (AuditOutcome::Failed("busy"), subject),
+            Err(LoginRejection::Store(_)) => (AuditOutcome::Failed("store"), subject),
+        };
+        self.tell(outcome, subject);
+    }
+
+    fn tell(&mut self, outcome: AuditOutcome, subject: Subject) {
+        self.told = true;
+        let actor = Actor::Caller(self.attempt.caller.clone(), None);
+        self.recorder.tell(AuditAction::Login, outcome, subject, actor);
+    }
+}
+
+impl Drop for Unrecorded<'_> {
+    fn drop(&mut self) {
+        if !self.told {
+            self.tell(AuditOutcome::Failed("abandoned"), Subject::None);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

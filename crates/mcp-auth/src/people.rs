@@ -1,0 +1,286 @@
+//! What the keeper keeps of accounts: each one's lease, and under it those of its sessions.
+//!
+//! ```text
+//!   account enabled ──▶ lease ──┬──▶ session: lease ──▶ ends by expiry, logout, revocation
+//!        │                      └──▶ session: lease ──▶ …
+//!        ├── disabled, deleted: its lease ends, and theirs with it (Revoked)
+//!        └── other rights: likewise (Replaced); its sessions get leases under the new one
+//! ```
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime};
+
+use mcp_identity::{
+    EndReason, Lease, LeaseEnd, Principal, PrincipalId, RoleName, SessionId, UserName,
+};
+use mcp_store::{Account, LoginSession, UserRecord};
+
+use crate::index::{Digest, Entries, Entry, Index, Use};
+
+const MINUTE: Duration = Duration::from_mins(1);
+
+/// The one writer of the sessions' half of the index. Always: first the index is replaced, then
+/// old leases end.
+pub(crate) struct People {
+    index: Arc<Index>,
+    users: HashMap<UserName, User>,
+    sessions: HashMap<SessionId, Kept>,
+    /// Over for want of use; the store is still to be told.
+    unused: Vec<SessionId>,
+    last_number: u64,
+    /// A session that nobody used for so long is over.
+    idle: Option<Duration>,
+}
+
+struct User {
+    record: UserRecord,
+    lease: Lease,
+    end: LeaseEnd,
+    /// Counts the leases of all users: another number, another lease.
+    number: u64,
+}
+
+struct Kept {
+    session: LoginSession,
+    /// When the account was made whose session it is: another one of the same name is another.
+    made: SystemTime,
+    /// The number of the lease that its own hangs on.
+    number: u64,
+    principal: Arc<Principal>,
+    used: Arc<Use>,
+    end: LeaseEnd,
+}
+
+/// Leases that end as soon as the index no longer shows them.
+#[derive(Default)]
+struct Ended {
+    users: Vec<(LeaseEnd, EndReason)>,
+    sessions: Vec<(SessionId, LeaseEnd, EndReason)>,
+}
+
+impl Ended {
+    fn session(&mut self, kept: Kept, why: EndReason) {
+        self.sessions.push((kept.session.id, kept.end, why));
+    }
+}
+
+impl People {
+    pub(crate) fn new(index: Arc<Index>, idle: Option<Duration>) -> Self {
+        let (users, sessions, unused) = (HashMap::new(), HashMap::new(), Vec::new());
+        Self { index, users, sessions, unused, last_number: 0, idle }
+    }
+
+    /// The earliest time at which a session must end.
+    pub(crate) fn next_expiry(&self) -> Option<SystemTime> {
+        self.sessions.values().map(|kept| self.end_of(kept)).min()
+    }
+
+    /// Makes the index what the store says: these are all there are.
+    pub(crate) fn settle(
+        &mut self,
+        accounts: Vec<Account>,
+        sessions: Vec<LoginSession>,
+        now: SystemTime,
+    ) {
+        let mut ended = Ended::default();
+        self.settle_users(accounts, &mut ended);
+        self.settle_sessions(sessions, now, &mut ended);
+        self.turn(now, &mut ended);
+        self.publish(ended);
+    }
+
+    /// Keeps the lease of an account whose rights are as they were; others get a new one.
+    fn settle_users(&mut self, accounts: Vec<Account>, ended: &mut Ended) {
+        let mut before = std::mem::take(&mut self.users);
+        for Account { record, .. } in accounts.into_iter().filter(|it| it.record.enabled) {
+            let user = match before.remove(&record.name) {
+                Some(user) if user.record.same_authority(&record) => User { record, ..user },
+                other => {
+                    // The index still shows what hangs on it; the lease ends after the next swap.
+                    ended.users.extend(other.map(|user| user.replaced_by(&record)));
+                    let (lease, end) = Lease::new();
+                    self.last_number += 1;
+                    User { record, lease, end, number: self.last_number }
+                }
+            };
+            self.users.insert(user.record.name.clone(), user);
+        }
+        ended.users.extend(before.into_values().map(|user| (user.end, EndReason::Revoked)));
+    }
+
+    /// Keeps the lease of a session that is as it was under a user who is as he was.
+    fn settle_sessions(&mut self, sessions: Vec<LoginSession>, now: SystemTime, ended: &mut Ended) {
+        let mut before = std::mem::take(&mut self.sessions);
+        self.unused.clear();
+        for session in sessions {
+            let Some(user) = self.users.get(&session.user) else { continue };
+            let kept = match before.remove(&session.id) {
+                Some(kept) if kept.is_still(&session, user) => Kept { session, ..kept },
+                // Read just before its account was removed and made anew.
+                Some(kept) if kept.made != user.record.created_at => {
+                    ended.session(kept, EndReason::Revoked);
+                    continue;
+                }
+                Some(kept) => {
+                    let noted = Arc::clone(&kept.used);
+                    ended.session(kept, EndReason::Replaced);
+                    hold(session, user, noted)
+                }
+                None => {
+                    let kept = hold(session, user, Arc::default());
+                    if self.end_of(&kept) <= now {
+                        // Nobody held it here: nothing ends.
+                        self.note_unused(&kept.session, now);
+                        continue;
+                    }
+                    kept
+                }
+            };
+            self.sessions.insert(kept.session.id.clone(), kept);
+        }
+        for gone in before.into_values() {
+            // A store that forgot what had expired revoked nothing.
+            let expired = gone.session.is_expired(now);
+            ended.session(gone, if expired { EndReason::Expired } else { EndReason::Revoked });
+        }
+    }
+
+    /// Ends what is over since.
+    pub(crate) fn sweep(&mut self, now: SystemTime) {
+        let mut ended = Ended::default();
+        if self.turn(now, &mut ended) {
+            self.publish(ended);
+        }
+    }
+
+    /// Takes out what is over at `now`. Was there any?
+    fn turn(&mut self, now: SystemTime, ended: &mut Ended) -> bool {
+        let over = |kept: &Kept| self.end_of(kept) <= now;
+        let over = self.sessions.values().filter(|kept| over(kept));
+        let over: Vec<_> = over.map(|kept| kept.session.id.clone()).collect();
+        for id in &over {
+            if let Some(kept) = self.sessions.remove(id) {
+                self.note_unused(&kept.session, now);
+                ended.session(kept, EndReason::Expired);
+            }
+        }
+        !over.is_empty()
+    }
+
+    /// What has expired, the store forgets by itself.
+    fn note_unused(&mut self, over: &LoginSession, now: SystemTime) {
+        if !over.is_expired(now) {
+            self.unused.push(over.id.clone());
+        }
+    }
+
+    /// Is a session over for want of use, as far as is known here? Another server may know of a
+    /// later use, and has told the store.
+    pub(crate) fn seems_unused(&self, now: SystemTime) -> bool {
+        let seems = |kept: &Kept| !kept.session.is_expired(now) && self.end_of(kept) <= now;
+        self.idle.is_some() && self.sessions.values().any(seems)
+    }
+
+    fn end_of(&self, kept: &Kept) -> SystemTime {
+        let end = kept.session.expires_at;
+        let Some(idle) = self.idle else { return end };
+        // Uses are noted by the minute, and told to the store each minute.
+        let used = kept.used_at().max(kept.session.last_used);
+        let quiet = used.checked_add(idle).and_then(|at| at.checked_add(2 * MINUTE));
+        quiet.map_or(end, |quiet| quiet.min(end))
+    }
+
+    fn publish(&mut self, ended: Ended) {
+        let entry = |kept: &Kept| {
+            let entry = Entry::Held(Arc::clone(&kept.principal), Arc::clone(&kept.used));
+            (Digest(kept.session.hash), entry)
+        };
+        self.index.publish_sessions(self.sessions.values().map(entry).collect::<Entries>());
+        self.index.publish_last_admin(self.last_admin());
+        for (end, why) in ended.users {
+            end.end(why);
+        }
+        for (id, end, why) in ended.sessions {
+            end.end(why);
+            tracing::info!(session.id = %id, reason = ?why, "Ended a session");
+        }
+    }
+
+    /// The one enabled admin, if there is just one.
+    fn last_admin(&self) -> Option<UserName> {
+        let is_admin = |user: &&User| {
+            user.record.roles.iter().map(RoleName::as_str).any(|role| role == "admin")
+        };
+        let mut admins = self.users.values().filter(is_admin);
+        match (admins.next(), admins.next()) {
+            (Some(only), None) => Some(only.record.name.clone()),
+            _ => None,
+        }
+    }
+
+    /// When sessions were used last, of those of which the store does not know it yet.
+    pub(crate) fn uses(&self) -> Vec<(SessionId, SystemTime)> {
+        let used = |kept: &Kept| {
+            let at = kept.used_at();
+            (at > kept.session.last_used).then(|| (kept.session.id.clone(), at))
+        };
+        self.sessions.values().filter_map(used).collect()
+    }
+
+    /// The store knows them now.
+    pub(crate) fn noted(&mut self, uses: Vec<(SessionId, SystemTime)>) {
+        for (id, at) in uses {
+            if let Some(kept) = self.sessions.get_mut(&id) {
+                kept.session.last_used = at;
+            }
+        }
+    }
+
+    /// Sessions that ended here for want of use, and that the store still has.
+    pub(crate) fn take_unused(&mut self) -> Vec<SessionId> {
+        std::mem::take(&mut self.unused)
+    }
+}
+
+impl User {
+    /// His lease, and why it ends: other rights, or another account of the same name.
+    fn replaced_by(self, record: &UserRecord) -> (LeaseEnd, EndReason) {
+        let same = self.record.created_at == record.created_at;
+        (self.end, if same { EndReason::Replaced } else { EndReason::Revoked })
+    }
+}
+
+impl Kept {
+    /// Is it the same session, of the same rights?
+    fn is_still(&self, session: &LoginSession, user: &User) -> bool {
+        self.number == user.number
+            && self.session.hash == session.hash
+            && self.session.expires_at == session.expires_at
+    }
+
+    /// To the minute; before everything, if it was not used.
+    fn used_at(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(self.used.at.load(Ordering::Relaxed))
+    }
+}
+
+impl Drop for People {
+    /// The keeper stopped or panicked: refuse everyone first. The leases end with their handles.
+    fn drop(&mut self) {
+        self.index.close();
+    }
+}
+
+fn hold(session: LoginSession, user: &User, noted: Arc<Use>) -> Kept {
+    let (lease, end) = user.lease.child();
+    let principal = Arc::new(Principal {
+        id: PrincipalId::Session(session.id.clone()),
+        user: Some(user.record.name.clone()),
+        grants: user.record.grants(),
+        expires_at: Some(session.expires_at),
+        lease,
+    });
+    Kept { session, made: user.record.created_at, number: user.number, principal, used: noted, end }
+}

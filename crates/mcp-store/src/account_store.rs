@@ -1,0 +1,252 @@
+//! Where accounts and their sessions are kept.
+
+use std::time::SystemTime;
+
+use mcp_identity::{SessionId, UserName};
+use mcp_throttle::{Failure, Lock, Lockout, LockoutPolicy, Ticket, Verdict};
+
+use crate::account::{LoginSession, SessionSelector, StoredHash, UserEdit, UserRecord};
+use crate::change::Changes;
+use crate::token_store::{BoxFuture, StoreError};
+
+/// A place that keeps accounts and their sessions. Each method happens as a whole or not at all,
+/// and is durable when it says so, unless it says otherwise.
+///
+/// What the server keeps by itself (sessions, failures, locks, last logins) belongs to an account
+/// by its name and its time of making: who is removed and made again under the same name inherits
+/// nothing.
+pub trait AccountStore: Send + Sync {
+    /// Every account, in the order of the store.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read as a whole; never a part of it.
+    fn accounts(&self) -> BoxFuture<'_, Result<Vec<Account>, StoreError>>;
+
+    /// The account of that name.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read. Not found is `Ok(None)`.
+    fn find_account<'a>(
+        &'a self,
+        name: &'a UserName,
+    ) -> BoxFuture<'a, Result<Option<Account>, StoreError>>;
+
+    /// Keeps a new account.
+    ///
+    /// # Errors
+    /// [`AddRejection::NameTaken`] and [`AddRejection::EmailTaken`] change nothing.
+    fn add_account(&self, record: UserRecord) -> BoxFuture<'_, Result<(), AddRejection>>;
+
+    /// Changes an account, and ends the sessions that the edit ends, in one. Enabling lifts a
+    /// lock and forgets failures.
+    ///
+    /// # Errors
+    /// [`EditRejection`]; nothing is changed then.
+    fn edit_account<'a>(
+        &'a self,
+        name: &'a UserName,
+        edit: UserEdit,
+    ) -> BoxFuture<'a, Result<Account, EditRejection>>;
+
+    /// Removes an account with its sessions and all that is kept of it.
+    ///
+    /// # Errors
+    /// [`EditRejection`]; nothing is removed then.
+    fn delete_account<'a>(
+        &'a self,
+        name: &'a UserName,
+    ) -> BoxFuture<'a, Result<UserRecord, EditRejection>>;
+
+    /// Lifts the lock of an account and forgets its failures. `false`: it had neither.
+    ///
+    /// # Errors
+    /// [`EditRejection`]; nothing is changed then.
+    fn unlock_account<'a>(
+        &'a self,
+        name: &'a UserName,
+    ) -> BoxFuture<'a, Result<bool, EditRejection>>;
+
+    /// Finds the account that somebody wants to log in to, and takes a place for the attempt by
+    /// [`Lockout::reserve`]. `None`: there is no such account.
+    ///
+    /// # Errors
+    /// [`StoreError`]; no place is taken then.
+    fn find_login<'a>(
+        &'a self,
+        name: &'a UserName,
+        policy: LockoutPolicy,
+        now: SystemTime,
+    ) -> BoxFuture<'a, Result<Option<Login>, StoreError>>;
+
+    /// The password was wrong: [`Lockout::failed`]. A lock that it set is durable. Of an account
+    /// that is gone, [`Failure::Ignored`].
+    ///
+    /// # Errors
+    /// [`StoreError`]; the place stays held then, until it is void.
+    fn fail_login<'a>(
+        &'a self,
+        name: &'a UserName,
+        ticket: Ticket,
+        policy: LockoutPolicy,
+        now: SystemTime,
+    ) -> BoxFuture<'a, Result<Failure, StoreError>>;
+
+    /// Nothing was looked at: [`Lockout::withdrawn`]. Of an account that is gone, nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the place stays held then, until it is void.
+    fn withdraw_login<'a>(
+        &'a self,
+        name: &'a UserName,
+        ticket: Ticket,
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// The password was right: [`Lockout::succeeded`], the last login, and the new session, in
+    /// one. Ends the sessions of the user that were used least recently, down to the limit; those
+    /// that have expired do not count, and are left to [`AccountStore::sweep`].
+    ///
+    /// Whoever shares one verification shares its place: each opens a session with the same ticket.
+    ///
+    /// # Errors
+    /// [`OpenRejection`]; no session is opened then. Whether the account is as it was is looked at
+    /// before the lock.
+    fn open_session(&self, opening: Opening) -> BoxFuture<'_, Result<Opened, OpenRejection>>;
+
+    /// Every session, expired ones included, in the order in which they were opened.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read as a whole.
+    fn sessions(&self) -> BoxFuture<'_, Result<Vec<LoginSession>, StoreError>>;
+
+    /// Ends the sessions that `selector` names, and returns them.
+    ///
+    /// # Errors
+    /// [`StoreError`]; all stay then.
+    fn end_sessions(
+        &self,
+        selector: SessionSelector,
+    ) -> BoxFuture<'_, Result<Vec<LoginSession>, StoreError>>;
+
+    /// Notes when sessions were used last. May be lost in a crash; those that are gone are passed
+    /// over, and so is a time before the one that is known: word of it may come late, from another
+    /// process.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn touch_sessions(
+        &self,
+        used: Vec<(SessionId, SystemTime)>,
+    ) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// Forgets what is over at `now`: sessions that expired, and what is kept of accounts that
+    /// are no more. Says how many sessions there were.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn sweep(&self, now: SystemTime) -> BoxFuture<'_, Result<usize, StoreError>>;
+
+    /// Word of changes from now on, made here or elsewhere: of each account that was made, edited
+    /// or removed, and of each session that was opened, ended or swept. Places, failures, locks
+    /// and times of use need not be told: whoever wants them reads them here.
+    fn changes(&self) -> Changes;
+}
+
+/// An account, with what the server keeps of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// What its operator says.
+    pub record: UserRecord,
+    /// When somebody logged in last.
+    pub last_login: Option<SystemTime>,
+    /// Failures and lock.
+    pub lockout: Lockout,
+}
+
+impl Account {
+    /// An account that nobody has tried to log in to.
+    #[must_use]
+    pub fn new(record: UserRecord) -> Self {
+        Self { record, last_login: None, lockout: Lockout::default() }
+    }
+}
+
+/// What is found for somebody who wants to log in.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Login {
+    /// The account, as it was before the place was taken.
+    pub account: Account,
+    /// Whether the attempt may be made.
+    pub verdict: Verdict,
+}
+
+/// A session that is to be opened.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Opening {
+    /// The session.
+    pub session: LoginSession,
+    /// The place of the attempt that opens it.
+    pub ticket: Ticket,
+    /// The policy by which the place was taken.
+    pub policy: LockoutPolicy,
+    /// The account that was found: its time of making. Another one under the same name is not
+    /// logged in to.
+    pub account_made: SystemTime,
+    /// The hash that the password was checked against: if it is another by now, nobody is let in.
+    pub checked: StoredHash,
+    /// A stronger hash of the same password, to be kept instead. No session ends for it.
+    pub stronger: Option<StoredHash>,
+    /// Sessions that the user may have at a time; 0: any number.
+    pub limit: usize,
+    /// The time now.
+    pub now: SystemTime,
+}
+
+/// A session that was opened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Opened {
+    /// The sessions that ended for it.
+    pub ended: Vec<SessionId>,
+}
+
+/// Why an account was not kept.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AddRejection {
+    /// There is an account of this name, in this or another spelling.
+    #[error("the name is taken")]
+    NameTaken,
+    /// Another account has this address.
+    #[error("the email is taken")]
+    EmailTaken,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why an account was not changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EditRejection {
+    /// There is no account of this name.
+    #[error("user not found")]
+    NotFound,
+    /// Another account has this address.
+    #[error("the email is taken")]
+    EmailTaken,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why no session was opened.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenRejection {
+    /// The account was locked while the password was looked at.
+    #[error("the account is locked")]
+    Locked(Lock),
+    /// The account is gone, is another one by now, has another password, or is disabled. The
+    /// place was given back, if there is still an account that it was taken of.
+    #[error("the account is not as it was")]
+    Changed,
+    /// The store failed; the place stays held until it is void.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

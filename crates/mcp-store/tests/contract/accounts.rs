@@ -1,0 +1,45 @@
+use mcp_store::{MemoryAccounts, contract};
+use tokio::task::LocalSet;
+
+use crate::broken_accounts::{BrokenAccounts, Fault};
+
+#[tokio::test]
+async fn the_memory_store_keeps_the_contract() {
+    contract::accounts(async || MemoryAccounts::new()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_breaks_a_promise_is_caught_in_a_sentence() {
+    let faults = [
+        (Fault::Shuffles, "accounts() gives every account, whole and in order"),
+        (Fault::ForgetsNotes, "accounts() gives every account, whole and in order"),
+        (Fault::ComparesNamesWithCase, "a name is taken in any spelling: ÉTIENNE"),
+        (Fault::ComparesAddressesWithCase, "an address is taken in upper and lower case"),
+        (Fault::PassesHistoryOn, "who is made again inherits no lock"),
+        (Fault::EditsTooMuch, "an edit gives the account as it is now"),
+        (Fault::DisablesWithoutEndingSessions, "disabling ends every session"),
+        (Fault::EnablesWithoutUnlocking, "enabling lifts a lock"),
+        (Fault::KeepsPlaces, "a place that was given back is free"),
+        (Fault::ProlongsLocks, "an attempt while locked does not prolong the lock"),
+        (Fault::LocksForEver, "the failure that reaches the limit locks"),
+        (Fault::LetsChangedPasswordsIn, "the account got another password meanwhile"),
+        (Fault::LetsOtherAccountsIn, "the account was made again meanwhile"),
+        (Fault::IgnoresTheLimit, "the limit ends the session used least recently"),
+        (Fault::ForgetsUses, "the limit ends the session used least recently"),
+        (Fault::EndsTheCurrentSession, "exactly those that ended: OfUser(\"uSeR 1\", Some("),
+        (Fault::SweepsLate, "a session is over at the instant it names"),
+        (Fault::SaysNothing, "a new account is told"),
+        (Fault::GivesPlacesWithoutEnd, "attempts in flight fill the limit"),
+        (Fault::LooksBeforeItTakes, "at most so many guesses are evaluated as the limit says"),
+        (Fault::SharesNoPlaces, "one place lets in all fifty who share it"),
+    ];
+    for (fault, sentence) in faults {
+        let suite = contract::accounts(async move || BrokenAccounts::new(fault));
+        let here = LocalSet::new();
+        let task = here.spawn_local(suite);
+        here.await;
+        let caught = task.await.expect_err("the suite fails").into_panic();
+        let said = caught.downcast_ref::<String>().expect("a sentence");
+        assert!(said.contains(sentence), "{fault:?}: {said}");
+    }
+}

@@ -1,0 +1,84 @@
+//! The commands that change a file, one row each.
+
+/// One command, the file that it changes, and what is true of both.
+pub(crate) struct Row {
+    /// What the summary calls it.
+    pub(crate) name: &'static str,
+    pub(crate) arguments: &'static [&'static str],
+    /// What stands on its standard input.
+    pub(crate) input: &'static str,
+    /// The file that it rewrites; the configuration of each case names it.
+    pub(crate) file: &'static str,
+    /// What the file says before; `None`: it is not there.
+    pub(crate) before: Option<&'static str>,
+    /// Keys in the file whose new values are others in each run.
+    pub(crate) volatile: &'static [&'static str],
+    /// What a message must name that tells of a change in spite of a failure.
+    pub(crate) subject: Subject,
+    /// Does it print a token, to be seen this once?
+    pub(crate) mints: bool,
+    /// Reads the whole file.
+    pub(crate) list: &'static [&'static str],
+    /// Adds lines to the same file and changes none: what comes after a failed command.
+    pub(crate) next: &'static [&'static str],
+    /// What it is told and must not keep in plain.
+    pub(crate) secret: Option<&'static str>,
+}
+
+/// Whose entry a command changes.
+pub(crate) enum Subject {
+    /// That of the id which the new file has and the old one had not.
+    NewId,
+    Known(&'static str),
+}
+
+/// The configuration of every case. Paths are relative to it.
+pub(crate) const CONFIG: (&str, &str) =
+    ("mcp-server.yaml", "http:\n  auth:\n    token_file: tokens.yaml\n    user_file: users.yaml\n");
+
+const TOKENS: &str = "\
+# Tokens of the shop.
+tokens:
+  # the website
+  - id: token-1001   # do not remove
+    hash: 1111111111111111111111111111111111111111111111111111111111111111
+    note: website
+    created_at: \"2024-10-30T10:15:30Z\"
+    expires_at: null
+  - id: token-1002
+    hash: '2222222222222222222222222222222222222222222222222222222222222222'
+    note: nightly job
+    created_at: \"2024-10-30T10:15:30Z\"
+    pager: 5
+# the end
+";
+
+const TOKEN_VOLATILE: &[&str] = &["id", "hash", "created_at", "expires_at"];
+
+/// What the rows about tokens have in common.
+const ADD: Row = Row {
+    name: "tokens add",
+    arguments: &["tokens", "add", "--note", "Production API", "--expiry", "30d"],
+    input: "",
+    file: "tokens.yaml",
+    before: Some(TOKENS),
+    volatile: TOKEN_VOLATILE,
+    subject: Subject::NewId,
+    mints: true,
+    list: &["tokens", "list", "--json"],
+    next: &["tokens", "add", "--note", "the next one", "--expiry", "never"],
+    secret: None,
+};
+
+pub(crate) const ROWS: &[Row] = &[
+    ADD,
+    Row { name: "tokens add, the first", before: None, ..ADD },
+    Row {
+        name: "tokens remove",
+        arguments: &["tokens", "remove", "token-1002"],
+        volatile: &[],
+        subject: Subject::Known("token-1002"),
+        mints: false,
+        ..ADD
+    },
+];
