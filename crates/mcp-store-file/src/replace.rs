@@ -89,9 +89,10 @@ pub(crate) fn temporary(path: &Path, folder: &Path) -> Result<tempfile::NamedTem
     Ok(temporary)
 }
 
-/// Removes what a writer left that was killed before its rename. We hold the lock: no other
-/// writer is under way. A file that cannot be removed does no harm.
-fn sweep(path: &Path, folder: &Path) {
+/// Removes what a writer left that was killed before its rename. Under the write lock no other
+/// writer is under way; without it, who loses a file that way finds that it is gone. A file that
+/// cannot be removed does no harm.
+pub(crate) fn sweep(path: &Path, folder: &Path) {
     let prefix = prefix_of(path);
     let Ok(files) = fs::read_dir(folder) else { return };
     for file in files.flatten() {

@@ -229,7 +229,9 @@ fn nothing_left(case: &Case<'_>) -> Result<(), String> {
         return Err(format!("the next command ended with {}: {}", next.status, next.stderr.trim()));
     }
     let file = ROWS[0].file;
-    let expected = [CONFIG.0.to_owned(), file.to_owned(), format!("{file}.lock")];
+    // The record of what happened lies beside it, too.
+    let expected =
+        [CONFIG.0.to_owned(), file.to_owned(), format!("{file}.lock"), "audit.jsonl".to_owned()];
     match case.names().into_iter().find(|name| !expected.contains(name)) {
         Some(name) => Err(format!("{name} is left")),
         None => Ok(()),

@@ -1,8 +1,8 @@
 //! Opening a file of the log: only one that nobody else reads or writes, and never by a link.
 
-use std::fs::{self, File, Metadata, OpenOptions, Permissions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use mcp_store::StoreError;
@@ -10,7 +10,7 @@ use rustix::fs::OFlags;
 
 use crate::access::{Managed, Owner, denied, effective_user, name_of};
 use crate::fault::{WithHint as _, refused, shown, system};
-use crate::replace::{folder_of, give_to};
+use crate::replace::{folder_of, give_to, sweep, temporary};
 
 /// Everybody but the owner: permission bits that a file of the log must not have.
 const OTHERS: u32 = 0o077;
@@ -41,33 +41,37 @@ pub(super) fn open_to_read(path: &Path) -> Result<Option<File>, StoreError> {
 }
 
 /// Creates the file, durably and 0600 whatever the umask; `None` if somebody else just did.
-/// Root's tool gives it to `owner`, or to the owner of the folder.
+/// Root's tool gives it to `owner`, or to the owner of the folder, before it has its name: one
+/// that was left half-made would shut its owner out.
 pub(super) fn create(
     path: &Path,
     managed: Managed,
     owner: Option<Owner>,
 ) -> Result<Option<File>, StoreError> {
-    let file = match options().create_new(true).mode(0o600).open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
-        Err(error) => return Err(denied(path, "create it", &error)),
-    };
+    use io::ErrorKind::{AlreadyExists, NotFound};
+
     let folder = folder_of(path);
-    let finished = (|| {
-        // A umask can only have taken away; the owner's own rights are given back.
-        file.set_permissions(Permissions::from_mode(0o600))?;
-        if managed == Managed::ForItsOwner {
-            let of_folder = || fs::metadata(&folder).map(|folder| Owner::of(&folder));
-            give_to(&file, owner.map_or_else(of_folder, Ok)?)?;
-        }
-        File::open(&folder)?.sync_all()
-    })();
-    if let Err(error) = finished {
-        // Empty, and perhaps of the wrong owner: the next attempt must not take it for the log.
-        let _ = fs::remove_file(path);
-        return Err(system(path, "make it last", &error));
+    sweep(path, &folder);
+    let made = temporary(path, &folder)?;
+    let lasting = |error| system(path, "make it last", &error);
+    if managed == Managed::ForItsOwner {
+        let of_folder = || fs::metadata(&folder).map(|folder| Owner::of(&folder));
+        let owner = owner.map_or_else(of_folder, Ok).map_err(lasting)?;
+        give_to(made.as_file(), owner).map_err(lasting)?;
     }
-    Ok(Some(file))
+    match made.persist_noclobber(path) {
+        Ok(_) => {}
+        // Somebody else was faster, and sweeps files like ours.
+        Err(failed) if matches!(failed.error.kind(), AlreadyExists | NotFound) => return Ok(None),
+        Err(failed) => return Err(denied(path, "create it", &failed.error)),
+    }
+    if let Err(error) = File::open(&folder).and_then(|folder| folder.sync_all()) {
+        // Empty: nothing is lost with it.
+        let _ = fs::remove_file(path);
+        return Err(lasting(error));
+    }
+    // By its name, to append: what is appended goes to whatever file has the name.
+    open(path, managed)
 }
 
 fn options() -> OpenOptions {
