@@ -23,6 +23,7 @@ mod queries;
 mod readme;
 mod revocation;
 mod sdk_clients;
+mod sources;
 mod start;
 mod stdio;
 mod systemd;

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use mcp_auth::{Accounts, Auth, LoginSettings, OpenError};
 use mcp_config::{Config, HttpAuthConfig, Loaded, Origin, PasswordAlgorithm, PasswordsConfig};
@@ -71,18 +71,26 @@ async fn open_tokens(
     let store = Arc::new(if has_accounts { store.may_be_missing() } else { store });
     let loaded = store.all().await.map_err(|fault| refuse_tokens(path, &fault))?;
     tracing::info!("Loaded {} API token(s) from {}", loaded.len(), path.display());
-    match store.remove_expired(around.clock.now()).await {
-        Ok(0) => {}
-        Ok(removed) => tracing::info!("Removed {removed} expired token(s)"),
-        // An expired token is refused whether or not its record is gone: a file that cannot be
-        // written (a mounted secret) is no reason not to serve.
-        Err(fault) => tracing::warn!("Could not remove expired tokens: {fault}"),
+    let now = around.clock.now();
+    // Not asked when there are none: to look, it reads the whole file again.
+    if loaded.iter().any(|record| record.is_expired(now)) {
+        remove_expired(&store, now).await;
     }
     let watch = store.watch().map_err(|fault| refuse_tokens(path, &fault))?;
     tracing::info!("Watching {} for changes", path.display());
     let state = watch.state();
     around.tasks.start("token file watcher", watch.run(around.shutdown.clone().requested()));
     Ok((store, vec![state]))
+}
+
+async fn remove_expired(store: &TokenFile, now: SystemTime) {
+    match store.remove_expired(now).await {
+        Ok(0) => {}
+        Ok(removed) => tracing::info!("Removed {removed} expired token(s)"),
+        // An expired token is refused whether or not its record is gone: a file that cannot be
+        // written (a mounted secret) is no reason not to serve.
+        Err(fault) => tracing::warn!("Could not remove expired tokens: {fault}"),
+    }
 }
 
 /// People have accounts where a file for them is named or lies in its place.
