@@ -2,6 +2,7 @@
 
 mod by_hand;
 mod faults;
+mod holders;
 mod saving;
 mod starting;
 mod storms;

@@ -15,6 +15,7 @@ mod bearer;
 mod database_down;
 mod demo;
 mod documented_requests;
+mod durability;
 mod embedding;
 mod fixture;
 mod fixture_clients;

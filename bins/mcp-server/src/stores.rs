@@ -56,7 +56,8 @@ pub(crate) async fn open(
         OpenError::Store(fault) => refuse(&fault),
         OpenError::Entropy(fault) => StartFault::ours(fault),
     })?;
-    around.tasks.start("keeper", keeper.run(around.shutdown.clone().requested()));
+    // A reload makes the whole index again.
+    around.tasks.start_apart("keeper", keeper.run(around.shutdown.clone().requested()));
     Ok(Opened { auth, files })
 }
 
@@ -79,7 +80,8 @@ async fn open_tokens(
     let watch = store.watch().map_err(|fault| refuse_tokens(path, &fault))?;
     tracing::info!("Watching {} for changes", path.display());
     let state = watch.state();
-    around.tasks.start("token file watcher", watch.run(around.shutdown.clone().requested()));
+    // A reload lets the whole file of before go.
+    around.tasks.start_apart("token file watcher", watch.run(around.shutdown.clone().requested()));
     Ok((store, vec![state]))
 }
 
@@ -111,12 +113,16 @@ async fn open_accounts(
     let watch = store.watch().map_err(|fault| refuse(&fault))?;
     tracing::info!("Watching {} for changes", path.display());
     let state = watch.state();
-    around.tasks.start("user file watcher", watch.run(around.shutdown.clone().requested()));
+    around.tasks.start_apart("user file watcher", watch.run(around.shutdown.clone().requested()));
+    let store = Arc::new(store);
+    let closing = Arc::clone(&store);
+    // What the others note when they end is still written.
+    around.tasks.at_last(async move { closing.close().await });
     let hasher = start_hasher(&config.passwords, around)?;
     let min_response = min_response(&config.passwords, &hasher).await;
     let settings = login_settings(&config.http.auth, &config.passwords, min_response);
     describe_logins(&settings);
-    let accounts = Accounts { store: Arc::new(store), hasher: Arc::new(hasher), settings };
+    let accounts = Accounts { store, hasher: Arc::new(hasher), settings };
     Ok(Some((accounts, state)))
 }
 

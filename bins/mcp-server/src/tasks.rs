@@ -2,13 +2,16 @@
 //! panics or returns early stops the server, because nobody would notice what it no longer does.
 
 use std::future::Future;
+use std::pin::Pin;
 
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// What runs beside the requests.
 pub(crate) struct Tasks {
     running: JoinSet<&'static str>,
+    last: Vec<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
 /// Tells everything that it is time to stop. Cheap to clone.
@@ -38,7 +41,7 @@ impl Shutdown {
 
 impl Tasks {
     pub(crate) fn new() -> Self {
-        Self { running: JoinSet::new() }
+        Self { running: JoinSet::new(), last: Vec::new() }
     }
 
     pub(crate) fn start(
@@ -52,6 +55,20 @@ impl Tasks {
         });
     }
 
+    /// Starts a part on a thread of its own, because at times it works for long without a wait:
+    /// requests that lie in the queue of the same thread would wait for it.
+    pub(crate) fn start_apart(
+        &mut self,
+        name: &'static str,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let runtime = Handle::current();
+        self.running.spawn_blocking(move || {
+            runtime.block_on(task);
+            name
+        });
+    }
+
     /// Waits for the first task that ends, and names it. While the server runs, none should.
     pub(crate) async fn first_to_end(&mut self) -> String {
         match self.running.join_next().await {
@@ -61,8 +78,16 @@ impl Tasks {
         }
     }
 
-    /// Waits until all have ended, once they have been told to.
+    /// Has this done at the very end, when nothing runs any more that might need what it closes.
+    pub(crate) fn at_last(&mut self, act: impl Future<Output = ()> + Send + 'static) {
+        self.last.push(Box::pin(act));
+    }
+
+    /// Waits until all have ended, once they have been told to, and does what is left to do.
     pub(crate) async fn finish(mut self) {
         while self.running.join_next().await.is_some() {}
+        for act in self.last {
+            act.await;
+        }
     }
 }

@@ -244,6 +244,8 @@ fn bare_relative_names_are_watched_in_the_folder_of_the_start() {
         .env_clear()
         .env("MCP_HTTP_AUTH_BEARER_FAILURES", "100000")
         .env("MCP_HTTP_AUTH_RATE_LIMIT_MAX_ATTEMPTS", "10000")
+        .env("MCP_PASSWORDS_BCRYPT_COST", "4")
+        .env("MCP_PASSWORDS_MIN_RESPONSE_MS", "0")
         .current_dir(folder.folder());
     let server = ServerProcess::spawn(command);
     let to = server.address();
