@@ -4,6 +4,7 @@
 
 mod accounts;
 mod admin_audit;
+mod admin_db;
 mod admin_folder;
 mod admin_misc;
 mod admin_prompts;

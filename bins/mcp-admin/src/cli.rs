@@ -95,9 +95,14 @@ Examples:
         #[arg(long, value_enum)]
         algorithm: Option<HashAlgorithm>,
     },
+    /// Look at a database behind the server
+    Db {
+        #[command(subcommand)]
+        command: DbCommand,
+    },
     /// Check configuration, files, modes and owners; exit 1 if something must be mended
     Check {
-        /// Connect to each database, too
+        /// Connect to each database, too, and look at what its role may do there
         #[arg(long)]
         databases: bool,
     },
@@ -127,6 +132,25 @@ Examples:
         /// As Markdown, every command on one page
         #[arg(long, hide = true, conflicts_with = "command")]
         markdown: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DbCommand {
+    /// Print the SQL that takes from a role what an agent does not need; runs none of it
+    #[command(after_help = "\
+Examples:
+  mcp-admin db harden                                       the role that the server has now
+  mcp-admin db harden --role mcp_reader > harden.sql        a new one; read it, then: psql -f
+  mcp-admin db harden --database sales --json")]
+    Harden {
+        /// The configured database [default: the first one]
+        #[arg(long, value_name = "NAME")]
+        database: Option<String>,
+        /// The role, which need not exist yet [default: the one that the server has; where that is
+        /// a superuser, `mcp_reader`]
+        #[arg(long, value_name = "NAME")]
+        role: Option<String>,
     },
 }
 

@@ -10,6 +10,8 @@ mod audit;
 mod check;
 mod cli;
 mod config;
+mod databases;
+mod db;
 mod desk;
 mod expiry;
 mod grants;
@@ -74,6 +76,7 @@ fn run(arguments: Vec<OsString>) -> Result<(), Fault> {
         Command::Sessions { command } => sessions::run(command, &desk),
         Command::Audit(arguments) => audit::run(&arguments, &desk),
         Command::HashPassword { algorithm } => users::hash_password(algorithm, &desk),
+        Command::Db { command } => db::run(&command, &desk),
         Command::Check { databases } => check::run(databases, &desk),
         Command::Config { command } => config::run(&command, &desk),
         Command::Completions { shell } => manual::completions(shell, output),

@@ -92,7 +92,8 @@ const NAMES: [&str; 52] = [
     "xpath_table",
 ];
 
-/// Is this identifier (folded, decoded) never allowed?
-pub(crate) fn is_denied(name: &str) -> bool {
+/// Is this identifier (folded, decoded) never allowed in a statement of a caller?
+#[must_use]
+pub fn is_denied(name: &str) -> bool {
     PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || NAMES.contains(&name)
 }

@@ -20,6 +20,7 @@ mod lexer;
 mod quote;
 mod statement;
 
+pub use deny::is_denied;
 pub use explain::ExplainOptions;
 pub use lexer::LexicalFault;
 pub use quote::{quote_identifier, quote_literal};

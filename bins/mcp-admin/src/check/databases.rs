@@ -1,65 +1,102 @@
-//! Can the databases be reached?
-
-use std::path::PathBuf;
+//! Can the databases be reached, and what may the role do there?
 
 use mcp_config::{Config, DatabaseConfig};
-use mcp_connect::{Connection, DsnError, SessionSettings, Target};
 
 use super::Finding;
+use crate::databases::Asked;
+use crate::db::{self, wall::Wall};
 use crate::output::Fault;
 
 const WHAT: &str = "database";
+const WALL: &str = "database role";
+const HARDEN: &str = "mcp-admin db harden prints the SQL that takes it away";
+const WHO: &str = "SELECT current_user, session_user";
 
 pub(super) fn check(config: &Config) -> Vec<Finding> {
-    // The desk's own runtime knows no sockets: nothing else here needs them.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    match runtime {
-        Ok(runtime) => {
-            config.databases.iter().map(|database| runtime.block_on(reach(database))).collect()
+    let looked = db::wait(async {
+        let mut findings = Vec::new();
+        for database in &config.databases {
+            findings.extend(reach(database).await);
         }
-        Err(error) => vec![Finding::failed(WHAT, &Fault::from_failure(error))],
-    }
+        findings
+    });
+    looked.unwrap_or_else(|fault| vec![Finding::failed(WHAT, &fault)])
 }
 
-async fn reach(database: &DatabaseConfig) -> Finding {
+async fn reach(database: &DatabaseConfig) -> Vec<Finding> {
     let name = &database.name;
-    let target = match target(database) {
-        Ok(target) => target,
-        Err(error) => return Finding::fail(WHAT, format!("{name}: {error}")),
+    let mut asked = match Asked::connect(database).await {
+        Ok(asked) => asked,
+        Err(error) => return vec![Finding::fail(WHAT, format!("{name}: {error}"))],
     };
-    let session = SessionSettings {
-        application_name: "mcp-admin check".to_owned(),
-        role: database.db_role.as_ref().map(|role| role.as_str().to_owned()),
-        ..SessionSettings::default()
-    };
-    match Connection::connect(&target, &session).await {
-        // The address has its password masked.
-        Ok(_) => Finding::ok(WHAT, format!("{name}: {target} answers")),
-        Err(error) => Finding::fail(WHAT, format!("{name}: {error}")),
+    // The address has its password masked.
+    let mut findings = vec![Finding::ok(WHAT, format!("{name}: {} answers", asked.place))];
+    match judge(database, &mut asked).await {
+        Ok(judged) => findings.extend(judged),
+        Err(fault) => findings.push(Finding::failed(WALL, &fault)),
     }
+    findings
 }
 
-/// Where it is: the address if one is given, with the single keys on top.
-fn target(database: &DatabaseConfig) -> Result<Target, DsnError> {
-    let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
-    let parts = [
-        ("host", database.host.clone()),
-        ("port", database.port.map(|port| port.to_string())),
-        ("dbname", database.database.clone()),
-        ("user", database.user.clone()),
-        ("password", database.password.as_ref().map(|secret| secret.expose().to_owned())),
-        ("passfile", path(&database.passfile)),
-        ("sslmode", database.sslmode.map(|mode| mode.as_str().to_owned())),
-        ("sslrootcert", path(&database.sslrootcert)),
-        ("sslcert", path(&database.sslcert)),
-        ("sslkey", path(&database.sslkey)),
-    ];
-    let mut target = Target::builder();
-    if let Some(url) = &database.url {
-        target = target.dsn(url.expose())?;
+/// What stands in PostgreSQL behind the server's own checks.
+async fn judge(database: &DatabaseConfig, asked: &mut Asked) -> Result<Vec<Finding>, Fault> {
+    let who = asked.rows(WHO, &[]).await?.into_iter().next().unwrap_or_default();
+    let [role, login] = <[String; 2]>::try_from(who).unwrap_or_default();
+    // SET ROLE can be taken back: what the login may do, a statement may come to do.
+    let wall = Wall::look(asked, &login).await?;
+    let mut findings = vec![power(database, &login, &wall)];
+    if role != login {
+        let detail = format!("{}: {login} becomes {role} by SET ROLE", database.name);
+        findings
+            .push(Finding::warn(WALL, detail).hint(
+                "where callers must not see each other's rows, give each a login of its own",
+            ));
     }
-    for (name, value) in parts.into_iter().filter_map(|(name, value)| Some((name, value?))) {
-        target = target.set(name, &value)?;
+    if !wall.is_superuser {
+        findings.extend(rights(database, &login, &wall));
     }
-    target.build()
+    Ok(findings)
+}
+
+fn power(database: &DatabaseConfig, login: &str, wall: &Wall) -> Finding {
+    let name = &database.name;
+    let powers: Vec<_> = wall.attributes.iter().chain(&wall.powers).map(String::as_str).collect();
+    let detail = match (wall.is_superuser, powers.as_slice()) {
+        (true, _) => format!("{name}: {login} is a superuser"),
+        (false, []) => return Finding::ok(WALL, format!("{name}: {login} is an ordinary role")),
+        (false, powers) => format!("{name}: {login} has {}", powers.join(", ")),
+    };
+    if database.allow_superuser {
+        return Finding::warn(WALL, detail).hint(HARDEN);
+    }
+    Finding::fail(WALL, detail)
+        .hint("mcp-admin db harden prints the SQL for a role that may only read")
+}
+
+fn rights(database: &DatabaseConfig, login: &str, wall: &Wall) -> Vec<Finding> {
+    let name = &database.name;
+    let mut findings = Vec::new();
+    let mut tell = |list: &[String], what: &str| {
+        if let Some(example) = list.first() {
+            let more = match list.len() {
+                1 => String::new(),
+                several => format!(" and {} more", several - 1),
+            };
+            findings.push(
+                Finding::warn(WALL, format!("{name}: {login} {what} {example}{more}")).hint(HARDEN),
+            );
+        }
+    };
+    if !database.allow_writes {
+        tell(&wall.writable, "may write to");
+        tell(&wall.creates_in, "may make things in the schema");
+    }
+    tell(&wall.owned, "owns");
+    tell(&wall.functions, "may execute");
+    tell(&wall.definers, "may execute with its owner's rights");
+    if let Some(table) = wall.credentials.first() {
+        let detail = format!("{name}: {login} reads {table}: password hashes or sessions");
+        findings.push(Finding::fail(WALL, detail).hint(HARDEN));
+    }
+    findings
 }
