@@ -28,8 +28,26 @@ pub(crate) struct CredentialFile<K: Kind> {
     latest: Latest<K>,
 }
 
-/// What a change comes to: an edit and the word of it, or nothing; and the answer.
-pub(crate) type Decision<K, T> = (Option<(Edit<K>, Change)>, T);
+/// What a change comes to, and the answer.
+pub(crate) type Decision<K, T> = (Work<K>, T);
+
+/// Edits that are made together, and the word of each. Where there are none, nothing is written.
+pub(crate) struct Work<K: Kind>(Vec<(Edit<K>, Change)>);
+
+impl<K: Kind> Work<K> {
+    pub(crate) fn none() -> Self {
+        Self(Vec::new())
+    }
+
+    pub(crate) fn one(edit: Edit<K>, change: Change) -> Self {
+        Self::none().and(edit, change)
+    }
+
+    pub(crate) fn and(mut self, edit: Edit<K>, change: Change) -> Self {
+        self.0.push((edit, change));
+        self
+    }
+}
 
 impl<K: Kind> CredentialFile<K> {
     pub(crate) fn open(path: &Path) -> Self {
@@ -141,14 +159,19 @@ impl<K: Kind> CredentialFile<K> {
             Err(error) => return Err(error.into()),
         };
         let document = yaml::parse(&text, &self.path)?;
-        let (chosen, answer) = decide(&document)?;
-        let Some((edit, change)) = chosen else { return Ok(answer) };
-        let after = edit::apply(&text, document, edit, &self.path)?;
+        let (Work(work), answer) = decide(&document)?;
+        if work.is_empty() {
+            return Ok(answer);
+        }
+        let (edits, changes): (Vec<_>, Vec<_>) = work.into_iter().unzip();
+        let after = edit::apply(text, document, edits, &self.path)?;
         let replaced = replace(&path, &after, owner);
         // What is in the file is in force, whether or not it would survive a power cut.
         if replaced.as_ref().err().is_none_or(|error| error.kind == StoreErrorKind::NotDurable) {
             self.latest.outdate();
-            self.changes.tell(change);
+            for change in changes {
+                self.changes.tell(change);
+            }
         }
         replaced?;
         Ok(answer)

@@ -27,13 +27,27 @@ pub(crate) enum Edit<K: Kind> {
     Remove(Vec<K::Id>),
 }
 
-/// The text after the change. `document` is what `text` was read as.
+/// The text after all of these changes. `document` is what `text` was read as.
 pub(crate) fn apply<K: Kind>(
+    text: String,
+    document: Document<K>,
+    edits: Vec<Edit<K>>,
+    path: &Path,
+) -> Result<String, StoreError> {
+    let before = (text, document);
+    let after = edits
+        .into_iter()
+        .try_fold(before, |(text, document), edit| one_more(&text, document, edit, path))?;
+    Ok(after.0)
+}
+
+/// The text after one change, and what it reads as.
+fn one_more<K: Kind>(
     text: &str,
     document: Document<K>,
     edit: Edit<K>,
     path: &Path,
-) -> Result<String, StoreError> {
+) -> Result<(String, Document<K>), StoreError> {
     let unable = || {
         refused(shown(path), "cannot be changed without touching other entries")
             .hint(K::WORDS.unable)
@@ -46,7 +60,7 @@ pub(crate) fn apply<K: Kind>(
         Edit::Remove(ids) => document.without(&ids),
     };
     match yaml::parse(&after, path) {
-        Ok(read_back) if kept && read_back == intended => Ok(after),
+        Ok(read_back) if kept && read_back == intended => Ok((after, read_back)),
         _ => Err(unable()),
     }
 }

@@ -6,11 +6,12 @@ use std::time::SystemTime;
 
 use mcp_identity::TokenHash;
 use mcp_store::{
-    BoxFuture, Change, Changes, InsertRejection, RemoveRejection, StoreError, StoreErrorKind,
-    TokenRecord, TokenSelector, TokenStore,
+    BoxFuture, Change, Changes, InsertRejection, RemoveRejection, RotateRejection, Rotated,
+    Rotation, StoreError, StoreErrorKind, TokenRecord, TokenSelector, TokenStore,
 };
 
-use crate::credential_file::CredentialFile;
+use crate::credential_file::{CredentialFile, Work};
+use crate::document::Document;
 use crate::edit::Edit;
 use crate::tokens::Tokens;
 use crate::watch::{Presence, TokenFileWatch, Watch};
@@ -93,21 +94,37 @@ impl TokenFile {
                 return Err(InsertRejection::HashTaken);
             }
             let change = Change::Token(record.id.clone());
-            Ok((Some((Edit::Insert(record), change)), ()))
+            Ok((Work::one(Edit::Insert(record), change), ()))
+        })
+    }
+
+    fn rotate_now(
+        &self,
+        selector: &TokenSelector,
+        rotation: &Rotation,
+    ) -> Result<Rotated, RotateRejection> {
+        self.file.must_exist()?;
+        self.file.rewrite(|document| {
+            let rotated = rotation.apply(named(document, selector)?)?;
+            if document.place(&rotation.id).is_some() {
+                return Err(RotateRejection::IdTaken);
+            }
+            if document.records().any(|kept| kept.hash == rotation.hash) {
+                return Err(RotateRejection::HashTaken);
+            }
+            let Rotated { old, new } = rotated.clone();
+            let (ends, begins) = (Change::Token(old.id.clone()), Change::Token(new.id.clone()));
+            let work = Work::one(Edit::Replace(old), ends).and(Edit::Insert(new), begins);
+            Ok((work, rotated))
         })
     }
 
     fn remove_now(&self, selector: &TokenSelector) -> Result<TokenRecord, RemoveRejection> {
         self.file.must_exist()?;
         self.file.rewrite(|document| {
-            let mut named = document.records().filter(|record| selector.names(record));
-            let record = match (named.next(), named.count()) {
-                (None, _) => return Err(RemoveRejection::NotFound),
-                (Some(record), 0) => record.clone(),
-                (Some(_), others) => return Err(RemoveRejection::Ambiguous(others + 1)),
-            };
+            let record = named(document, selector)?.clone();
             let edit = Edit::Remove(vec![record.id.clone()]);
-            Ok((Some((edit, Change::Token(record.id.clone()))), record))
+            Ok((Work::one(edit, Change::Token(record.id.clone())), record))
         })
     }
 
@@ -123,9 +140,25 @@ impl TokenFile {
             let ids: Vec<_> = expired.map(|record| record.id.clone()).collect();
             let removed = ids.len();
             // Another process may have been faster.
-            let edit = (removed > 0).then_some((Edit::Remove(ids), Change::Everything));
-            Ok((edit, removed))
+            let work = match removed {
+                0 => Work::none(),
+                _ => Work::one(Edit::Remove(ids), Change::Everything),
+            };
+            Ok((work, removed))
         })
+    }
+}
+
+/// The one record that is meant.
+fn named<'d>(
+    document: &'d Document<Tokens>,
+    selector: &TokenSelector,
+) -> Result<&'d TokenRecord, RemoveRejection> {
+    let mut named = document.records().filter(|record| selector.names(record));
+    match (named.next(), named.count()) {
+        (None, _) => Err(RemoveRejection::NotFound),
+        (Some(record), 0) => Ok(record),
+        (Some(_), others) => Err(RemoveRejection::Ambiguous(others + 1)),
     }
 }
 
@@ -140,6 +173,14 @@ impl TokenStore for TokenFile {
 
     fn insert(&self, record: TokenRecord) -> BoxFuture<'_, Result<(), InsertRejection>> {
         Box::pin(async move { self.insert_now(record) })
+    }
+
+    fn rotate(
+        &self,
+        selector: TokenSelector,
+        rotation: Rotation,
+    ) -> BoxFuture<'_, Result<Rotated, RotateRejection>> {
+        Box::pin(async move { self.rotate_now(&selector, &rotation) })
     }
 
     fn remove(

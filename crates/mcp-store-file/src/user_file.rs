@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use mcp_identity::UserName;
 use mcp_store::{AddRejection, Change, Changes, EditRejection, StoreError, UserEdit, UserRecord};
 
-use crate::credential_file::CredentialFile;
+use crate::credential_file::{CredentialFile, Work};
 use crate::document::Document;
 use crate::edit::Edit;
 use crate::fault::{refused, shown};
@@ -89,7 +89,7 @@ impl UserFile {
                 return Err(AddRejection::EmailTaken);
             }
             let change = Change::User(record.name.clone());
-            Ok((Some((Edit::Insert(KeptUser::new(record)), change)), ()))
+            Ok((Work::one(Edit::Insert(KeptUser::new(record)), change), ()))
         })
     }
 
@@ -117,18 +117,18 @@ impl UserFile {
             let kept = document.records().find(|kept| kept.record.name == *name);
             let kept = kept.ok_or(EditRejection::NotFound)?;
             if !expected(&kept.record) {
-                return Ok((None, None));
+                return Ok((Work::none(), None));
             }
             let record = edit.apply(&kept.record);
             if record == kept.record {
-                return Ok((None, Some(record)));
+                return Ok((Work::none(), Some(record)));
             }
             self.keepable(&record)?;
             if is_email_taken(document, &record) {
                 return Err(EditRejection::EmailTaken);
             }
             let edit = Edit::Replace(KeptUser { record: record.clone(), ..kept.clone() });
-            Ok((Some((edit, Change::User(record.name.clone()))), Some(record)))
+            Ok((Work::one(edit, Change::User(record.name.clone())), Some(record)))
         })
     }
 
@@ -142,7 +142,7 @@ impl UserFile {
             let kept = document.records().find(|kept| kept.record.name == *name);
             let record = kept.ok_or(EditRejection::NotFound)?.record.clone();
             let edit = Edit::Remove(vec![record.name.clone()]);
-            Ok((Some((edit, Change::User(record.name.clone()))), record))
+            Ok((Work::one(edit, Change::User(record.name.clone())), record))
         })
     }
 

@@ -9,7 +9,8 @@ use std::time::{Duration, SystemTime};
 
 use mcp_identity::{TokenHash, TokenId};
 use mcp_store::{
-    Change, InsertRejection, StoreErrorKind, TokenRecord, TokenSelector, TokenStore as _,
+    Change, InsertRejection, RotateRejection, Rotation, StoreErrorKind, TokenRecord, TokenSelector,
+    TokenStore as _,
 };
 use mcp_store_file::TokenFile;
 use proptest::prelude::*;
@@ -126,6 +127,57 @@ async fn a_new_entry_leaves_every_other_byte_alone_in_both_layouts() {
     let text = map.text();
     assert!(text.starts_with(&format!("{MAP}    token-9:\n")), "{text}");
     assert!(text.contains("annotation: new\n"), "{text}");
+}
+
+fn rotation(id: &str) -> Rotation {
+    Rotation {
+        id: TokenId::parse(id).unwrap(),
+        hash: TokenHash::parse_hex(NINES).unwrap(),
+        at: second(1_730_300_000),
+        old_ends: second(1_730_303_600),
+    }
+}
+
+fn by_id(id: &str) -> TokenSelector {
+    TokenSelector::Id(TokenId::parse(id).unwrap())
+}
+
+#[tokio::test]
+async fn a_rotation_sets_one_end_adds_one_entry_and_leaves_every_other_byte_alone() {
+    let list = kept(LIST);
+    list.tokens.rotate(by_id("two"), rotation("token-9")).await.unwrap();
+    let successor = format!(
+        "  - id: token-9\n    hash: '{NINES}'\n    note: two\n    \
+         created_at: \"2024-10-30T14:53:20Z\"\n    expires_at: \"2024-10-31T14:53:20Z\"\n"
+    );
+    let (before, after) = LIST.split_at(LIST.find("# the end").unwrap());
+    let before = before.replace("\"2024-10-31T10:15:30Z\"", "\"2024-10-30T15:53:20Z\"");
+    assert_eq!(list.text(), format!("{before}{successor}{after}"));
+
+    let map = kept(MAP);
+    map.tokens.rotate(by_id("one"), rotation("token-9")).await.unwrap();
+    let before = MAP.replace("expires_at: null", "expires_at: \"2024-10-30T15:53:20Z\"");
+    let successor = format!(
+        "    token-9:\n      hash: '{NINES}'\n      annotation: '1'\n      \
+         created_at: \"2024-10-30T14:53:20Z\"\n      expires_at: null\n"
+    );
+    assert_eq!(map.text(), format!("{before}{successor}"));
+}
+
+#[tokio::test]
+async fn a_rotation_that_is_refused_writes_nothing() {
+    let list = kept(LIST);
+    let refused = list.tokens.rotate(by_id("two"), rotation("three")).await;
+    assert_eq!(refused, Err(RotateRejection::IdTaken));
+    let late = Rotation { at: second(1_800_000_000), ..rotation("token-9") };
+    assert_eq!(list.tokens.rotate(by_id("two"), late).await, Err(RotateRejection::Expired));
+    assert_eq!(list.text(), LIST);
+
+    let nowhere = missing();
+    let refused = nowhere.tokens.rotate(by_id("two"), rotation("token-9")).await.unwrap_err();
+    let RotateRejection::Store(error) = refused else { unreachable!("{refused}") };
+    assert_eq!(error.kind, StoreErrorKind::Missing);
+    assert!(!nowhere.path.exists());
 }
 
 #[tokio::test]

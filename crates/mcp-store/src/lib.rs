@@ -43,6 +43,7 @@ pub mod contract;
 mod memory;
 mod memory_accounts;
 mod record;
+mod rotation;
 mod token_store;
 
 pub use account::{LoginSession, SessionSelector, StoredHash, UserEdit, UserRecord};
@@ -53,6 +54,7 @@ pub use change::{Change, ChangeSender, Changes};
 pub use memory::MemoryTokens;
 pub use memory_accounts::MemoryAccounts;
 pub use record::TokenRecord;
+pub use rotation::{RotateRejection, Rotated, Rotation};
 pub use token_store::{
     BoxFuture, InsertRejection, RemoveRejection, StoreError, StoreErrorKind, TokenSelector,
     TokenStore,

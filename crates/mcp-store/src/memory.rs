@@ -7,6 +7,7 @@ use mcp_identity::TokenHash;
 
 use crate::change::{Change, ChangeSender, Changes};
 use crate::record::TokenRecord;
+use crate::rotation::{RotateRejection, Rotated, Rotation};
 use crate::token_store::{
     BoxFuture, InsertRejection, RemoveRejection, StoreError, TokenSelector, TokenStore,
 };
@@ -44,14 +45,34 @@ impl MemoryTokens {
         Ok(())
     }
 
+    fn rotate_now(
+        &self,
+        selector: &TokenSelector,
+        rotation: &Rotation,
+    ) -> Result<Rotated, RotateRejection> {
+        let mut records = self.records();
+        let place = place_of(&records, selector)?;
+        let kept = records.get(place).ok_or(RotateRejection::NotFound)?;
+        let rotated = rotation.apply(kept)?;
+        if records.iter().any(|kept| kept.id == rotation.id) {
+            return Err(RotateRejection::IdTaken);
+        }
+        if records.iter().any(|kept| kept.hash == rotation.hash) {
+            return Err(RotateRejection::HashTaken);
+        }
+        if let Some(kept) = records.get_mut(place) {
+            kept.clone_from(&rotated.old);
+        }
+        records.push(rotated.new.clone());
+        drop(records);
+        self.changes.tell(Change::Token(rotated.old.id.clone()));
+        self.changes.tell(Change::Token(rotated.new.id.clone()));
+        Ok(rotated)
+    }
+
     fn remove_now(&self, selector: &TokenSelector) -> Result<TokenRecord, RemoveRejection> {
         let mut records = self.records();
-        let mut named = records.iter().enumerate().filter(|(_, record)| selector.names(record));
-        let place = match (named.next(), named.count()) {
-            (None, _) => return Err(RemoveRejection::NotFound),
-            (Some((place, _)), 0) => place,
-            (Some(_), others) => return Err(RemoveRejection::Ambiguous(others + 1)),
-        };
+        let place = place_of(&records, selector)?;
         let removed = records.remove(place);
         drop(records);
         self.changes.tell(Change::Token(removed.id.clone()));
@@ -71,6 +92,16 @@ impl MemoryTokens {
     }
 }
 
+/// Where the one record stands that is meant.
+fn place_of(records: &[TokenRecord], selector: &TokenSelector) -> Result<usize, RemoveRejection> {
+    let mut named = records.iter().enumerate().filter(|(_, record)| selector.names(record));
+    match (named.next(), named.count()) {
+        (None, _) => Err(RemoveRejection::NotFound),
+        (Some((place, _)), 0) => Ok(place),
+        (Some(_), others) => Err(RemoveRejection::Ambiguous(others + 1)),
+    }
+}
+
 impl TokenStore for MemoryTokens {
     fn all(&self) -> BoxFuture<'_, Result<Vec<TokenRecord>, StoreError>> {
         Box::pin(async { Ok(self.records().clone()) })
@@ -82,6 +113,14 @@ impl TokenStore for MemoryTokens {
 
     fn insert(&self, record: TokenRecord) -> BoxFuture<'_, Result<(), InsertRejection>> {
         Box::pin(async move { self.insert_now(record) })
+    }
+
+    fn rotate(
+        &self,
+        selector: TokenSelector,
+        rotation: Rotation,
+    ) -> BoxFuture<'_, Result<Rotated, RotateRejection>> {
+        Box::pin(async move { self.rotate_now(&selector, &rotation) })
     }
 
     fn remove(

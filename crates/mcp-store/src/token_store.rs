@@ -8,6 +8,7 @@ use mcp_identity::{TokenHash, TokenId};
 
 use crate::change::Changes;
 use crate::record::TokenRecord;
+use crate::rotation::{RotateRejection, Rotated, Rotation};
 
 /// What the methods of a store return: stores are used as `dyn`.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -32,6 +33,17 @@ pub trait TokenStore: Send + Sync {
     /// # Errors
     /// [`InsertRejection::IdTaken`] and [`InsertRejection::HashTaken`] change nothing.
     fn insert(&self, record: TokenRecord) -> BoxFuture<'_, Result<(), InsertRejection>>;
+
+    /// Gives the one token that `selector` means a successor: in one step, the new record of
+    /// [`Rotation::apply`] is kept behind all others, and the old one ends as it says.
+    ///
+    /// # Errors
+    /// [`RotateRejection`]; nothing is changed then.
+    fn rotate(
+        &self,
+        selector: TokenSelector,
+        rotation: Rotation,
+    ) -> BoxFuture<'_, Result<Rotated, RotateRejection>>;
 
     /// Removes the one record that `selector` means, and returns it.
     ///

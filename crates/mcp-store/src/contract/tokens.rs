@@ -6,6 +6,7 @@ use super::{Dice, hold, must, second, told};
 use crate::change::Change;
 use crate::memory::MemoryTokens;
 use crate::record::TokenRecord;
+use crate::rotation::{RotateRejection, Rotated, Rotation};
 use crate::token_store::{InsertRejection, RemoveRejection, TokenSelector, TokenStore};
 
 /// Runs every check of a store of tokens, each on a new and empty store from `make`.
@@ -18,6 +19,10 @@ pub async fn all<S: TokenStore>(make: impl Fn() -> S) {
     a_taken_id_is_refused(&make()).await;
     a_taken_hash_is_refused(&make()).await;
     of_two_that_race_for_an_id_one_is_kept(&make()).await;
+    a_rotated_record_ends_and_its_successor_takes_over(&make()).await;
+    a_record_is_rotated_by_a_prefix_that_is_its_alone(&make()).await;
+    what_cannot_be_rotated_stays_as_it_is(&make()).await;
+    of_two_rotations_that_race_for_an_id_one_is_kept(&make()).await;
     a_record_is_removed_by_its_id(&make()).await;
     a_record_is_removed_by_a_prefix_that_is_its_alone(&make()).await;
     an_ambiguous_prefix_removes_nothing(&make()).await;
@@ -72,6 +77,84 @@ async fn of_two_that_race_for_an_id_one_is_kept(store: &dyn TokenStore) {
     let kept = usize::from(one.is_ok()) + usize::from(two.is_ok());
     hold("of two inserts that race for an id, one succeeds", &kept, &1);
     hold("of two inserts that race for an id, one is kept", &read(store).await.len(), &1);
+}
+
+async fn a_rotated_record_ends_and_its_successor_takes_over(store: &dyn TokenStore) {
+    keep(store, &[plain(1), full(2), plain(3)]).await;
+    let (rotation, by_id) = (rotation(4, 50, 60), TokenSelector::Id(id_of(2)));
+    let promised = must(rotation.apply(&full(2)));
+    let rotated = store.rotate(by_id, rotation).await;
+    hold("rotate() gives both records", &rotated, &Ok(promised.clone()));
+    let Rotated { old, new } = promised;
+    let kept = vec![plain(1), old.clone(), plain(3), new.clone()];
+    hold("the old one stays in its place, the new one is the last", &read(store).await, &kept);
+    for record in [old, new] {
+        let found = store.find(record.hash).await;
+        hold("both are found until the old one is over", &found, &Ok(Some(record)));
+    }
+}
+
+async fn a_record_is_rotated_by_a_prefix_that_is_its_alone(store: &dyn TokenStore) {
+    keep(store, &[plain(1), plain(2)]).await;
+    let prefix = hash_of(1).to_hex()[..TokenSelector::MIN_PREFIX].to_owned();
+    let rotation = rotation(3, 50, 60);
+    let promised = must(rotation.apply(&plain(1)));
+    let rotated = store.rotate(TokenSelector::HashPrefix(prefix), rotation).await;
+    hold("eight digits that are one record's alone rotate it", &rotated, &Ok(promised.clone()));
+    let kept = vec![promised.old, plain(2), promised.new];
+    hold("no other record is changed", &read(store).await, &kept);
+}
+
+async fn what_cannot_be_rotated_stays_as_it_is(store: &dyn TokenStore) {
+    let over = TokenRecord { expires_at: Some(second(50)), ..plain(3) };
+    let shared = [("00c0ffeea", 4), ("00c0ffeeb", 5)];
+    let twins = shared.map(|(hash, n)| TokenRecord { hash: hash_from(hash), ..plain(n) });
+    let [four, five] = twins;
+    let records = [plain(1), plain(2), over, four, five];
+    keep(store, &records).await;
+    let refusals = [
+        (id_of(9), rotation(8, 50, 60), RotateRejection::NotFound),
+        (id_of(3), rotation(8, 50, 60), RotateRejection::Expired),
+        (id_of(1), rotation(2, 50, 60), RotateRejection::IdTaken),
+        (id_of(1), rotation(1, 50, 60), RotateRejection::IdTaken),
+        (id_of(1), Rotation { id: id_of(8), ..rotation(2, 50, 60) }, RotateRejection::HashTaken),
+        (id_of(1), Rotation { id: id_of(8), ..rotation(1, 50, 60) }, RotateRejection::HashTaken),
+    ];
+    for (named, rotation, rejection) in refusals {
+        let sentence = format!("a rotation of {named} to {} is refused", rotation.id);
+        let refused = store.rotate(TokenSelector::Id(named), rotation).await;
+        // Where both are taken, a store may name either.
+        let refused = refused.map_err(|refused| match (refused, &rejection) {
+            (RotateRejection::HashTaken, RotateRejection::IdTaken) => RotateRejection::IdTaken,
+            (refused, _) => refused,
+        });
+        hold(&sentence, &refused, &Err(rejection));
+    }
+    for (prefix, rejection) in [
+        ("00c0ffee", RotateRejection::Ambiguous(2)),
+        ("00c0ffe", RotateRejection::NotFound),
+        ("%%%%%%%%", RotateRejection::NotFound),
+    ] {
+        let selector = TokenSelector::HashPrefix(prefix.to_owned());
+        let refused = store.rotate(selector, rotation(8, 50, 60)).await;
+        hold(&format!("{prefix:?} rotates nothing"), &refused, &Err(rejection));
+    }
+    hold("what is refused changes nothing", &read(store).await, &records.to_vec());
+}
+
+async fn of_two_rotations_that_race_for_an_id_one_is_kept(store: &dyn TokenStore) {
+    keep(store, &[plain(1), plain(2)]).await;
+    let other = Rotation { hash: hash_of(4), ..rotation(3, 50, 60) };
+    let (one, two) = tokio::join!(
+        store.rotate(TokenSelector::Id(id_of(1)), rotation(3, 50, 60)),
+        store.rotate(TokenSelector::Id(id_of(2)), other)
+    );
+    let done = usize::from(one.is_ok()) + usize::from(two.is_ok());
+    hold("of two rotations that race for an id, one succeeds", &done, &1);
+    let records = read(store).await;
+    hold("of two rotations that race for an id, one is kept", &records.len(), &3);
+    let ending = records.iter().filter(|record| record.expires_at.is_some()).count();
+    hold("the rotation that is refused ends nothing", &ending, &1);
 }
 
 async fn a_record_is_removed_by_its_id(store: &dyn TokenStore) {
@@ -148,8 +231,14 @@ async fn every_change_is_told(store: &dyn TokenStore) {
     told(&mut changes, &[Change::Token(id_of(1))], "an insert is told").await;
 
     let mut changes = store.changes();
+    let rotated = store.rotate(TokenSelector::Id(id_of(1)), rotation(3, 50, 60)).await;
+    hold("the record is rotated", &rotated.is_ok(), &true);
+    let both = [Change::Token(id_of(1)), Change::Token(id_of(3))];
+    told(&mut changes, &both, "a rotation is told, of both records").await;
+
+    let mut changes = store.changes();
     let removed = store.remove(TokenSelector::Id(id_of(1))).await;
-    hold("the record is removed", &removed, &Ok(plain(1)));
+    hold("the record is removed", &removed.is_ok(), &true);
     told(&mut changes, &[Change::Token(id_of(1))], "a removal is told").await;
 
     keep(store, &[TokenRecord { expires_at: Some(second(100)), ..plain(2) }]).await;
@@ -175,7 +264,7 @@ async fn any_history_ends_as_in_memory<S: TokenStore>(make: impl Fn() -> S) {
 
 async fn same_step(store: &dyn TokenStore, twin: &dyn TokenStore, dice: &mut Dice, place: &str) {
     let (n, other) = (dice.roll(6), dice.roll(6));
-    match dice.roll(5) {
+    match dice.roll(6) {
         0..=2 => {
             let expires_at = (dice.roll(2) == 0).then(|| second(dice.roll(100)));
             let record = TokenRecord { hash: hash_of(other), expires_at, ..full(n) };
@@ -184,17 +273,31 @@ async fn same_step(store: &dyn TokenStore, twin: &dyn TokenStore, dice: &mut Dic
             hold(&format!("{place}: insert"), &here.is_ok(), &there.is_ok());
         }
         3 => {
-            let prefix = hash_of(other).to_hex()[..9].to_owned();
-            let either = [TokenSelector::Id(id_of(n)), TokenSelector::HashPrefix(prefix)];
-            let selector = either[usize::from(dice.roll(2) == 0)].clone();
+            let selector = either(dice, n, other);
             let (here, there) = (store.remove(selector.clone()).await, twin.remove(selector).await);
             hold(&format!("{place}: remove"), &here, &there);
+        }
+        4 => {
+            let (selector, at) = (either(dice, n, other), dice.roll(50));
+            let rotation = rotation(dice.roll(6), at, at + dice.roll(50));
+            let here = store.rotate(selector.clone(), rotation.clone()).await;
+            let there = twin.rotate(selector, rotation).await;
+            hold(&format!("{place}: rotate"), &here.ok(), &there.ok());
         }
         _ => {
             let now = second(dice.roll(50));
             let (here, there) = (store.remove_expired(now).await, twin.remove_expired(now).await);
             hold(&format!("{place}: remove_expired"), &here, &there);
         }
+    }
+}
+
+/// By id or by prefix.
+fn either(dice: &mut Dice, id: u64, hash: u64) -> TokenSelector {
+    if dice.roll(2) == 0 {
+        TokenSelector::HashPrefix(hash_of(hash).to_hex()[..9].to_owned())
+    } else {
+        TokenSelector::Id(id_of(id))
     }
 }
 
@@ -214,6 +317,11 @@ async fn read(store: &dyn TokenStore) -> Vec<TokenRecord> {
 /// A record without anything optional.
 fn plain(n: u64) -> TokenRecord {
     TokenRecord::new(id_of(n), hash_of(n), second(n))
+}
+
+/// To a record of that number, at a time, with an end of the old one.
+fn rotation(n: u64, at: u64, old_ends: u64) -> Rotation {
+    Rotation { id: id_of(n), hash: hash_of(n), at: second(at), old_ends: second(old_ends) }
 }
 
 /// A record with everything optional, and a note that breaks careless writers.

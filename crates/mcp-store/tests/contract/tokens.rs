@@ -2,8 +2,9 @@ use std::time::{Duration, SystemTime};
 
 use mcp_identity::TokenHash;
 use mcp_store::{
-    BoxFuture, ChangeSender, Changes, InsertRejection, MemoryTokens, RemoveRejection, StoreError,
-    TokenRecord, TokenSelector, TokenStore, contract,
+    BoxFuture, ChangeSender, Changes, InsertRejection, MemoryTokens, RemoveRejection,
+    RotateRejection, Rotated, Rotation, StoreError, TokenRecord, TokenSelector, TokenStore,
+    contract,
 };
 
 #[tokio::test]
@@ -20,6 +21,8 @@ async fn a_store_that_breaks_a_promise_is_caught_in_a_sentence() {
         (Fault::ReplacesTaken, "a second record of an id is refused"),
         (Fault::RemovesTheFirstOfSeveral, "a prefix of two is refused"),
         (Fault::TakesShortPrefixes, "is the beginning of no hash"),
+        (Fault::ForgetsTheSuccessor, "the old one stays in its place, the new one is the last"),
+        (Fault::RotatesHalf, "what is refused changes nothing"),
         (Fault::ExpiresLate, "a record is over at the instant it names"),
         (Fault::SaysNothing, "an insert is told"),
     ];
@@ -40,6 +43,8 @@ enum Fault {
     ReplacesTaken,
     RemovesTheFirstOfSeveral,
     TakesShortPrefixes,
+    ForgetsTheSuccessor,
+    RotatesHalf,
     ExpiresLate,
     SaysNothing,
 }
@@ -89,6 +94,28 @@ impl Broken {
     }
 }
 
+impl Broken {
+    async fn rotate_somehow(
+        &self,
+        selector: TokenSelector,
+        rotation: Rotation,
+    ) -> Result<Rotated, RotateRejection> {
+        let (id, records) = (rotation.id.clone(), self.kept.all().await?);
+        let rotated = self.kept.rotate(selector.clone(), rotation.clone()).await;
+        let taken = matches!(rotated, Err(RotateRejection::IdTaken | RotateRejection::HashTaken));
+        if rotated.is_ok() && self.has(Fault::ForgetsTheSuccessor) {
+            self.kept.remove(TokenSelector::Id(id)).await?;
+        } else if taken && self.has(Fault::RotatesHalf) {
+            // Ends the old one first, and finds afterwards that there can be no new one.
+            let old = records.iter().find(|record| selector.names(record));
+            if let Some(Ok(ending)) = old.map(|old| rotation.apply(old)) {
+                assert_eq!(self.replace(ending.old).await, Ok(()));
+            }
+        }
+        rotated
+    }
+}
+
 impl TokenStore for Broken {
     fn all(&self) -> BoxFuture<'_, Result<Vec<TokenRecord>, StoreError>> {
         Box::pin(self.read())
@@ -106,6 +133,14 @@ impl TokenStore for Broken {
             return Box::pin(self.replace(record));
         }
         self.kept.insert(record)
+    }
+
+    fn rotate(
+        &self,
+        selector: TokenSelector,
+        rotation: Rotation,
+    ) -> BoxFuture<'_, Result<Rotated, RotateRejection>> {
+        Box::pin(self.rotate_somehow(selector, rotation))
     }
 
     fn remove(

@@ -19,8 +19,9 @@ use std::time::{Duration, SystemTime};
 use mcp_auth::{Auth, Keeper, OpenError};
 use mcp_identity::{Caller, Clock, RequestId, TokenHash, TokenId};
 use mcp_store::{
-    BoxFuture, ChangeSender, Changes, InsertRejection, MemoryTokens, RemoveRejection, StoreError,
-    StoreErrorKind, TokenRecord, TokenSelector, TokenStore,
+    BoxFuture, ChangeSender, Changes, InsertRejection, MemoryTokens, RemoveRejection,
+    RotateRejection, Rotated, Rotation, StoreError, StoreErrorKind, TokenRecord, TokenSelector,
+    TokenStore,
 };
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -195,6 +196,14 @@ impl TokenStore for Tokens {
 
     fn insert(&self, record: TokenRecord) -> BoxFuture<'_, Result<(), InsertRejection>> {
         self.kept.insert(record)
+    }
+
+    fn rotate(
+        &self,
+        selector: TokenSelector,
+        rotation: Rotation,
+    ) -> BoxFuture<'_, Result<Rotated, RotateRejection>> {
+        self.kept.rotate(selector, rotation)
     }
 
     fn remove(
