@@ -3,7 +3,8 @@
 //! ```text
 //!              settle: a record that was not there
 //!   (nothing) ────────────────────────────────────▶ held ◀──┐ settle: other authority
-//!       ▲                                            │  └───┘   (old lease: Replaced)
+//!       ▲                                            │  └───┘   (old lease: Replaced),
+//!       │                                            │          another end (same lease)
 //!       │ settle: record gone (lease: Revoked)       │
 //!       ├────────────────────────────────────────────┤ sweep: its time is over (lease: Expired)
 //!       │                                            ▼
@@ -59,6 +60,10 @@ impl Ledger {
         for record in records {
             let held = match before.remove(&record.id) {
                 Some(kept) if kept.record.same_authority(&record) => kept.held,
+                // A rotated token is good until its overlap is over, and so is what it runs.
+                Some(kept) if differs_in_its_end_alone(&kept.record, &record) => {
+                    kept.held.map(|held| held.until(record.expires_at))
+                }
                 Some(kept) => {
                     put_out(kept, EndReason::Replaced, &mut ended);
                     None
@@ -133,6 +138,18 @@ impl Drop for Ledger {
 fn put_out(kept: Kept, why: EndReason, ended: &mut Ended) {
     if let Some(held) = kept.held {
         ended.push((kept.record.id, held.end, why));
+    }
+}
+
+fn differs_in_its_end_alone(kept: &TokenRecord, record: &TokenRecord) -> bool {
+    kept.same_authority(&TokenRecord { expires_at: kept.expires_at, ..record.clone() })
+}
+
+impl Held {
+    /// Under the same lease, which the sweep ends then.
+    fn until(self, expires_at: Option<SystemTime>) -> Self {
+        let principal = Arc::new(Principal { expires_at, ..Principal::clone(&self.principal) });
+        Self { principal, ..self }
     }
 }
 

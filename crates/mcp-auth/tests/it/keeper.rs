@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mcp_auth::RefreshError;
 use mcp_identity::{Clock as _, CredentialFault, Denial, EndReason};
-use mcp_store::{TokenRecord, TokenStore as _};
+use mcp_store::{Rotation, TokenRecord, TokenStore as _};
 use tokio::time::{Instant, advance};
 
 use crate::support::{House, JumpingClock, Mood, Tokens, by_id, expiring, open, record, until};
@@ -80,6 +80,38 @@ async fn who_edits_a_note_puts_nobody_out() {
     let after = house.auth.bearer(b"kept", house.clock.now()).unwrap();
     assert!(Arc::ptr_eq(&before, &after));
     assert!(!before.lease.is_ended());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rotated_token_and_what_it_runs_are_good_until_the_overlap_is_over() {
+    let house = House::with(&[record("old")]).await;
+    let before = house.auth.bearer(b"old", house.clock.now()).unwrap();
+    let began = Instant::now();
+    rotate(&house, MINUTE).await;
+    assert!(!before.lease.is_ended());
+    assert!(house.lets_in("old") && house.lets_in("new"));
+    assert_eq!(before.lease.ended().await, EndReason::Expired);
+    let late = began.elapsed().checked_sub(MINUTE).expect("not before its time");
+    assert!(late < Duration::from_secs(1), "{late:?}");
+    assert!(!house.lets_in("old"));
+    assert!(house.lets_in("new"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_an_overlap_a_rotated_token_is_refused_at_once() {
+    let house = House::with(&[record("old")]).await;
+    let before = house.auth.bearer(b"old", house.clock.now()).unwrap();
+    rotate(&house, Duration::ZERO).await;
+    assert_eq!(before.lease.why(), Some(EndReason::Expired));
+    assert!(!house.lets_in("old"));
+    assert!(house.lets_in("new"));
+}
+
+async fn rotate(house: &House, overlap: Duration) {
+    let (at, TokenRecord { id, hash, .. }) = (house.clock.now(), record("new"));
+    let rotation = Rotation { id, hash, at, old_ends: at + overlap };
+    house.store.rotate(by_id("old"), rotation).await.unwrap();
+    house.auth.refresh().await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
