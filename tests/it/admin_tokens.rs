@@ -162,6 +162,7 @@ fn the_list_is_the_one_of_the_source() {
     Database role: the login's own
     Tools: every tool
     Read-only: no
+    Last used: not in the audit log
     exit 0
     ");
 }

@@ -8,6 +8,7 @@ mod admin_db;
 mod admin_folder;
 mod admin_misc;
 mod admin_prompts;
+mod admin_rotate;
 mod admin_sessions;
 mod admin_tokens;
 mod admin_users;

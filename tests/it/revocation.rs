@@ -39,6 +39,57 @@ fn a_token_is_good_as_soon_as_it_is_made_and_refused_as_soon_as_it_is_removed() 
 }
 
 #[test]
+fn a_rotated_token_hands_over_to_its_successor_and_is_refused_when_its_overlap_is_over() {
+    let installation = Installation::new("");
+    let server = installation.start();
+    let to = server.address();
+    let first = installation.add_token(&[]);
+    wait_for_status(&installation, to, &first, 200);
+    let rotate = |overlap: &str| {
+        let id = installation.newest_id();
+        let rotated =
+            installation.admin(&["tokens", "rotate", &id, "--overlap", overlap, "--json"]);
+        assert!(rotated.status.success(), "{}", String::from_utf8_lossy(&rotated.stderr));
+        let rotated: serde_json::Value = serde_json::from_slice(&rotated.stdout).unwrap();
+        rotated["token"].as_str().unwrap().to_owned()
+    };
+    let second = rotate("24h");
+    wait_for_status(&installation, to, &second, 200);
+    wait_for_status(&installation, to, &first, 200);
+    let third = rotate("0");
+    wait_for_status(&installation, to, &third, 200);
+    // In force together: no second look is needed. 429 where waiting used the guesses up.
+    let refused = Request::raw_mcp(LIST).bearer(&second).send(to).status;
+    assert!(matches!(refused, 401 | 429), "{refused}");
+    assert_eq!(Request::raw_mcp(LIST).bearer(&first).send(to).status, 200);
+}
+
+#[test]
+fn the_last_use_of_a_token_is_shown_as_the_audit_log_has_it() {
+    let installation = Installation::new("");
+    let server = installation.start();
+    let token = installation.add_token(&[]);
+    let id = installation.newest_id();
+    let last_used = || {
+        let shown = installation.admin(&["tokens", "show", &id, "--json"]);
+        let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap();
+        shown["last_used"].clone()
+    };
+    assert!(last_used().is_null());
+    wait_for_status(&installation, server.address(), &token, 200);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while last_used().is_null() {
+        assert!(Instant::now() < deadline, "the use is not in the audit log");
+    }
+    let audit = installation.admin(&["audit", "--json"]);
+    let audit: serde_json::Value = serde_json::from_slice(&audit.stdout).unwrap();
+    let is_use = |event: &&serde_json::Value| event["token"] == *id && event["action"] == "bearer";
+    let used = audit["events"].as_array().unwrap().iter().find(is_use).unwrap();
+    let second = |time: &serde_json::Value| time.as_str().unwrap()[..19].to_owned();
+    assert_eq!(second(&last_used()), second(&used["time"]));
+}
+
+#[test]
 fn removing_a_token_ends_its_running_query_in_postgresql() {
     let installation = Installation::new("");
     let server = installation.start();

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-pub(crate) use self::tokens::{AddTokenArgs, TokensCommand};
+pub(crate) use self::tokens::{AddTokenArgs, RotateTokenArgs, TokensCommand};
 pub(crate) use self::users::{AddUserArgs, PasswordArgs, UpdateUserArgs, UsersCommand};
 
 /// Manage the users and API tokens of mcp-server; changes take effect while the server runs.
@@ -73,7 +73,7 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: UsersCommand,
     },
-    /// Make, list and remove API tokens
+    /// Make, list, rotate and remove API tokens
     Tokens {
         #[command(subcommand)]
         command: TokensCommand,

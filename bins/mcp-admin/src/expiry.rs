@@ -7,7 +7,8 @@ use jiff::Timestamp;
 /// The longest text that is read: twenty digits are past every calendar.
 const LONGEST: usize = 20;
 
-const HOUR: u64 = 3_600;
+const MINUTE: u64 = 60;
+const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
 /// The life of a new token.
@@ -89,17 +90,17 @@ impl Expiry {
         Timestamp::try_from(end).map_err(|_| ExpiryError::TooLong)?;
         Ok(Some(end))
     }
+}
 
-    /// `365 days from now`, `12 hours from now`.
-    pub(crate) fn distance(self) -> Option<String> {
-        let Self::After(life) = self else { return None };
-        let (count, unit) = match life.as_secs() {
-            seconds if seconds % DAY == 0 => (seconds / DAY, "day"),
-            seconds => (seconds / HOUR, "hour"),
-        };
-        let plural = if count == 1 { "" } else { "s" };
-        Some(format!("{count} {unit}{plural} from now"))
-    }
+/// How far off an end is: `365 days from now`, `12 hours from now`.
+pub(crate) fn distance(life: Duration) -> String {
+    let (count, unit) = match life.as_secs() {
+        seconds if seconds % DAY == 0 => (seconds / DAY, "day"),
+        seconds if seconds < HOUR => (seconds.div_ceil(MINUTE), "minute"),
+        seconds => (seconds / HOUR, "hour"),
+    };
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {unit}{plural} from now")
 }
 
 #[cfg(test)]
@@ -145,10 +146,10 @@ mod tests {
 
     #[test]
     fn a_life_is_said_in_its_largest_whole_unit() {
-        let said = |text| Expiry::parse(text).unwrap().distance();
-        assert_eq!(said("1y").as_deref(), Some("365 days from now"));
-        assert_eq!(said("24h").as_deref(), Some("1 day from now"));
-        assert_eq!(said("36h").as_deref(), Some("36 hours from now"));
-        assert_eq!(said("never"), None);
+        let said = |hours| distance(Duration::from_hours(hours));
+        assert_eq!(said(365 * 24), "365 days from now");
+        assert_eq!(said(24), "1 day from now");
+        assert_eq!(said(36), "36 hours from now");
+        assert_eq!(distance(Duration::from_secs(90)), "2 minutes from now");
     }
 }

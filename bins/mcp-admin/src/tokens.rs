@@ -1,7 +1,11 @@
-//! `tokens`: made, listed, shown, removed.
+//! `tokens`: made, listed, shown, rotated, removed.
+
+mod rotate;
+mod show;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::time::SystemTime;
 
 use mcp_identity::{
     AuditAction, DatabaseName, DbRole, PlainToken, RoleName, Subject, SystemEntropy, TokenHash,
@@ -15,7 +19,7 @@ use serde_json::{Value, json};
 
 use crate::cli::{AddTokenArgs, TokensCommand};
 use crate::desk::Desk;
-use crate::expiry::Expiry;
+use crate::expiry::{Expiry, distance};
 use crate::grants;
 use crate::output::{Fault, labelled};
 use crate::{prompt, when};
@@ -45,6 +49,7 @@ impl<'d> Tokens<'d> {
             TokensCommand::Add(arguments) => self.add(&arguments),
             TokensCommand::List => self.list(),
             TokensCommand::Show { token } => self.show(&token),
+            TokensCommand::Rotate(arguments) => self.rotate(&arguments),
             TokensCommand::Remove { token } => self.remove(&token),
         }
     }
@@ -54,7 +59,6 @@ impl<'d> Tokens<'d> {
         let wanted = Wanted::decide(arguments, &databases)?;
         let end = wanted.expiry.end(self.desk.now).map_err(|error| expiry_fault(&error))?;
         let token = PlainToken::generate(&SystemEntropy).map_err(Fault::from_failure)?;
-        let id = TokenId::parse(&format!("token-{}", when::unix_seconds(self.desk.now)));
         let record = TokenRecord {
             note: wanted.note,
             database: wanted.database,
@@ -66,70 +70,76 @@ impl<'d> Tokens<'d> {
                 tools => Some(grants::each(tools, ToolName::parse)?),
             },
             read_only: arguments.read_only,
-            ..TokenRecord::new(
-                id.map_err(Fault::from_failure)?,
-                TokenHash::of(&token),
-                self.desk.now,
-            )
+            ..TokenRecord::new(self.id(1)?, TokenHash::of(&token), self.desk.now)
         };
         let kept = self.keep(record)?;
         // Nothing stands between a token that was made and its owner, the audit log neither.
-        let revealed = self.reveal(&token, &kept, wanted.expiry);
+        let revealed = self.reveal(&token, &kept, None);
         self.desk.record(AuditAction::AddToken, Subject::Token(kept.id));
         revealed
     }
 
+    /// The id of the token that is made now; of the first, second… one that is tried.
+    fn id(&self, attempt: u32) -> Result<TokenId, Fault> {
+        let suffix = if attempt > 1 { format!("-{attempt}") } else { String::new() };
+        let id = format!("token-{}{suffix}", when::unix_seconds(self.desk.now));
+        TokenId::parse(&id).map_err(Fault::from_failure)
+    }
+
     /// Keeps the record; another one of the same second gives it a longer id.
     fn keep(&self, mut record: TokenRecord) -> Result<TokenRecord, Fault> {
-        let first = record.id.clone();
-        for suffix in 2..=MOST_IN_A_SECOND {
+        for attempt in 2..=MOST_IN_A_SECOND {
             match self.desk.wait(self.store.insert(record.clone())) {
                 Ok(()) => return Ok(record),
-                Err(InsertRejection::IdTaken) => {
-                    let id = TokenId::parse(&format!("{first}-{suffix}"));
-                    record.id = id.map_err(Fault::from_failure)?;
-                }
-                Err(InsertRejection::HashTaken) => {
-                    return Err(Fault::ours("the random source repeats itself; no token was made"));
-                }
+                Err(InsertRejection::IdTaken) => record.id = self.id(attempt)?,
+                Err(InsertRejection::HashTaken) => return Err(repeated()),
                 Err(InsertRejection::Store(error)) => {
                     let undo = (error.kind == StoreErrorKind::NotDurable)
-                        .then(|| undo(&record, "the token is not shown"));
+                        .then(|| undo(&record.id, "the token is not shown"));
                     return Err(Fault::from(error).maybe_hint(undo));
                 }
             }
         }
-        Err(Fault::ours("too many tokens were made this second; no token was made"))
+        Err(too_many())
     }
 
-    /// Prints the token, for the only time.
+    /// Prints the token, for the only time; with the one that it replaces, if there is one.
     fn reveal(
         &self,
         token: &PlainToken,
         record: &TokenRecord,
-        expiry: Expiry,
+        old: Option<&TokenRecord>,
     ) -> Result<(), Fault> {
-        let mut text = String::from("Token created successfully:\n");
+        let done = if old.is_some() { "rotated" } else { "created" };
+        let mut text = format!("Token {done} successfully:\n");
         let _ = writeln!(text, "Token: {}", token.expose());
         let _ = writeln!(text, "ID: {}", record.id);
         let _ = writeln!(text, "{}", labelled("Note", &record.note));
         if let Some(database) = &record.database {
             let _ = writeln!(text, "Database: {database}");
         }
-        let _ = match (record.expires_at, expiry.distance()) {
-            (Some(end), Some(from_now)) => {
-                writeln!(text, "Expiry: {} ({from_now})", when::day(end))
-            }
-            _ => writeln!(text, "Expiry: Never"),
+        let _ = match record.expires_at {
+            Some(end) => writeln!(text, "Expiry: {} ({})", when::day(end), self.distance(end)),
+            None => writeln!(text, "Expiry: Never"),
         };
         let _ = writeln!(text, "Hash (first 12 chars): {}", short(record.hash));
+        if let Some(old) = old {
+            let _ = writeln!(text, "Replaces: {}, {}", old.id, self.ending(old));
+        }
         text.push_str("\nStore this token securely. It cannot be retrieved later.\n");
         let mut document = self.document(record);
         document["token"] = token.expose().into();
+        if let Some(old) = old {
+            document["replaces"] = self.document(old);
+        }
         self.desk.output.print(&text, &document).map_err(|error| {
             Fault::ours(format!("the token was made but could not be shown: {error}"))
-                .hint(undo(record, "nobody has it"))
+                .hint(undo(&record.id, "nobody has it"))
         })
+    }
+
+    fn distance(&self, end: SystemTime) -> String {
+        distance(end.duration_since(self.desk.now).unwrap_or_default())
     }
 
     fn list(&self) -> Result<(), Fault> {
@@ -142,37 +152,6 @@ impl<'d> Tokens<'d> {
         let _ = writeln!(text, "Total tokens: {}", records.len());
         let tokens: Vec<Value> = records.iter().map(|record| self.document(record)).collect();
         self.desk.output.show(&text, &json!({ "tokens": tokens, "total": records.len() }))
-    }
-
-    fn show(&self, named: &str) -> Result<(), Fault> {
-        let records = self.store.read()?;
-        let found = selectors(named).into_iter().find_map(|selector| {
-            let found: Vec<_> = records.iter().filter(|one| selector.names(one)).collect();
-            (!found.is_empty()).then_some(found)
-        });
-        let record = match found.as_deref() {
-            Some([record]) => record,
-            Some(several) => return Err(ambiguous(several.len())),
-            None => return Err(not_found()),
-        };
-        let mut text = self.block(record);
-        let roles: Vec<_> = record.roles.iter().map(RoleName::as_str).collect();
-        let tools = record
-            .tools
-            .as_ref()
-            .map(|tools| tools.iter().map(ToolName::as_str).collect::<Vec<_>>().join(", "));
-        let database =
-            record.database.as_ref().map_or("the first configured", DatabaseName::as_str);
-        for (label, value) in [
-            ("Reaches", database),
-            ("Roles", &roles.join(", ")),
-            ("Database role", record.db_role.as_ref().map_or("the login's own", DbRole::as_str)),
-            ("Tools", tools.as_deref().unwrap_or("every tool")),
-            ("Read-only", if record.read_only { "yes" } else { "no" }),
-        ] {
-            let _ = writeln!(text, "{}", labelled(label, value));
-        }
-        self.desk.output.show(&text, &self.document(record))
     }
 
     fn remove(&self, named: &str) -> Result<(), Fault> {
@@ -317,8 +296,16 @@ fn expiry_fault(error: &crate::expiry::ExpiryError) -> Fault {
     Fault::refused(error.to_string()).hint(error.hint())
 }
 
-fn undo(record: &TokenRecord, why: &str) -> String {
-    format!("{why}; remove it: mcp-admin tokens remove {}", record.id)
+fn undo(id: &TokenId, why: &str) -> String {
+    format!("{why}; remove it: mcp-admin tokens remove {id}")
+}
+
+fn repeated() -> Fault {
+    Fault::ours("the random source repeats itself; no token was made")
+}
+
+fn too_many() -> Fault {
+    Fault::ours("too many tokens were made this second; no token was made")
 }
 
 /// Nine digits and three dots, as the source prints it.

@@ -13,12 +13,19 @@ Examples:
     Add(AddTokenArgs),
     /// List the tokens
     List,
-    /// Show everything about one token but the token itself
+    /// Show everything about one token but the token itself; its last use to the hour
     Show {
         /// The id, or the first 8 or more digits of the hash
         #[arg(value_name = "ID|HASH")]
         token: String,
     },
+    /// Replace the secret of a token; the old one ends after the overlap
+    #[command(after_help = "\
+Examples:
+  mcp-admin tokens rotate token-1234567890
+  mcp-admin tokens rotate b3f805a4 --overlap 7d
+  mcp-admin tokens rotate token-1234567890 --overlap 0      end the old one at once")]
+    Rotate(RotateTokenArgs),
     /// Remove a token; its requests, streams and queries end at once
     #[command(after_help = "\
 Examples:
@@ -54,4 +61,15 @@ pub(crate) struct AddTokenArgs {
     /// Never writes, whatever the database allows
     #[arg(long)]
     pub(crate) read_only: bool,
+}
+
+/// The new token has the rights of the old one, lasts as long, and has an id of its own.
+#[derive(Debug, Args)]
+pub(crate) struct RotateTokenArgs {
+    /// The id, or the first 8 or more digits of the hash
+    #[arg(value_name = "ID|HASH")]
+    pub(crate) token: String,
+    /// How long the old one stays good: 1h, 7d or 2w, or 0 to end it at once [default: 24h]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) overlap: Option<String>,
 }
