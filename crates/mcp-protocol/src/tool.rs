@@ -1,5 +1,6 @@
 //! What an embedder writes: a tool.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
 
@@ -81,10 +82,12 @@ pub struct ToolOutput {
     state: Writing,
 }
 
-/// Where in the list of content the output stands.
+/// Where in the result the output stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Writing {
     Nothing,
+    /// Behind some or all of the structured content, before the list of content.
+    Structured,
     /// Inside the text of a piece; `true` once there is some.
     Text(bool),
     /// After a piece.
@@ -92,9 +95,24 @@ enum Writing {
 }
 
 impl ToolOutput {
-    pub(crate) fn new(mut output: Output, revision: Revision) -> Self {
-        output.push(br#""content":["#);
+    pub(crate) fn new(output: Output, revision: Revision) -> Self {
         Self { output, revision, state: Writing::Nothing }
+    }
+
+    /// Appends to the result as data, before any content: for data that is better passed on as it
+    /// comes than collected for [`ToolResult::structured`]. All pieces together are one JSON
+    /// object. Whoever begins it ends it, whether the call ends well or not.
+    ///
+    /// # Errors
+    /// [`Gone`]: nobody reads any more.
+    pub async fn write_structured(&mut self, json: &str) -> Result<(), Gone> {
+        debug_assert!(matches!(self.state, Writing::Nothing | Writing::Structured));
+        if self.state == Writing::Nothing {
+            self.output.push(br#""structuredContent":"#);
+            self.state = Writing::Structured;
+        }
+        self.output.push(on_one_line(json).as_bytes());
+        self.output.relieve().await
     }
 
     /// Appends text, and waits while the client is slower than the tool. Texts written one after
@@ -105,7 +123,7 @@ impl ToolOutput {
     pub async fn write(&mut self, text: &str) -> Result<(), Gone> {
         let before = match self.state {
             Writing::Text(some) => some,
-            Writing::Nothing | Writing::Between => {
+            Writing::Nothing | Writing::Structured | Writing::Between => {
                 self.separate();
                 self.output.push(br#"{"type":"text","text":""#);
                 false
@@ -138,7 +156,7 @@ impl ToolOutput {
 
     /// Ends the list of content; it is never empty.
     pub(crate) async fn close(mut self) -> Result<Output, Gone> {
-        if self.state == Writing::Nothing {
+        if matches!(self.state, Writing::Nothing | Writing::Structured) {
             self.write("").await?;
         }
         self.close_text();
@@ -147,9 +165,12 @@ impl ToolOutput {
     }
 
     fn separate(&mut self) {
-        if self.state == Writing::Between {
-            self.output.push(b",");
-        }
+        self.output.push(match self.state {
+            Writing::Nothing => br#""content":["#,
+            Writing::Structured => br#","content":["#,
+            Writing::Between => b",",
+            Writing::Text(_) => b"",
+        });
     }
 
     fn close_text(&mut self) {
@@ -158,6 +179,15 @@ impl ToolOutput {
             self.state = Writing::Between;
         }
     }
+}
+
+/// The same JSON without line breaks: messages are lines on some wires.
+pub(crate) fn on_one_line(text: &str) -> Cow<'_, str> {
+    if !text.contains(['\n', '\r']) {
+        return Cow::Borrowed(text);
+    }
+    // Inside strings JSON has none, so whatever is found stands between values.
+    Cow::Owned(text.replace(['\n', '\r'], " "))
 }
 
 /// How a tool presents itself in `tools/list`.

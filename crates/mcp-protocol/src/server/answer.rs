@@ -112,6 +112,11 @@ impl Cache {
     /// Depends on who asks, and may be another the next time.
     pub(super) const FRESH: Self = Self { ttl_ms: 0, shared: false };
 
+    /// A list that does not change, or one that shows each caller a part of it.
+    pub(super) const fn of_list(depends_on_caller: bool) -> Self {
+        if depends_on_caller { Self::OWN } else { Self::SHARED }
+    }
+
     fn members(self) -> String {
         let scope = if self.shared { "public" } else { "private" };
         format!(r#","ttlMs":{},"cacheScope":"{scope}""#, self.ttl_ms)

@@ -44,6 +44,8 @@ pub struct ServerBuilder<P> {
     resources: Vec<Arc<dyn Resource<P>>>,
     templates: Vec<Arc<dyn ResourceTemplate<P>>>,
     permits: fn(&P, &str) -> bool,
+    permits_prompt: Option<fn(&P, &str) -> bool>,
+    permits_resource: Option<fn(&P, &str) -> bool>,
     page_size: usize,
     logs: bool,
     announcer: Option<Announcer>,
@@ -60,6 +62,8 @@ impl<P: Sync> ServerBuilder<P> {
             resources: Vec::new(),
             templates: Vec::new(),
             permits: |_, _| true,
+            permits_prompt: None,
+            permits_resource: None,
             page_size: PAGE_SIZE,
             logs: false,
             announcer: None,
@@ -109,6 +113,21 @@ impl<P: Sync> ServerBuilder<P> {
         self
     }
 
+    /// Which prompts a caller may see and get, by name. Without this: all.
+    #[must_use]
+    pub fn permits_prompt(mut self, permits: fn(&P, &str) -> bool) -> Self {
+        self.permits_prompt = Some(permits);
+        self
+    }
+
+    /// Which resources a caller may see and read, by the address or the template that the
+    /// descriptor has. Without this: all.
+    #[must_use]
+    pub fn permits_resource(mut self, permits: fn(&P, &str) -> bool) -> Self {
+        self.permits_resource = Some(permits);
+        self
+    }
+
     /// Entries of one page of a list; at least one.
     #[must_use]
     pub fn page_size(mut self, entries: usize) -> Self {
@@ -151,6 +170,8 @@ impl<P: Sync> ServerBuilder<P> {
             prompts: register_prompts(self.prompts),
             resources: register_resources(self.resources, self.templates),
             permits: self.permits,
+            permits_prompt: self.permits_prompt,
+            permits_resource: self.permits_resource,
             page_size: self.page_size,
             logs: self.logs,
             announcer: self.announcer,

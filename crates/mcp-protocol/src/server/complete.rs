@@ -64,8 +64,10 @@ impl<P: Sync> Server<P> {
             arguments: &others.arguments,
         };
         let outcome = match &reference {
-            Reference::Prompt { name } => self.find_prompt(name)?.prompt.complete(asked).await,
-            Reference::Resource { uri } => self.find_template(uri)?.complete(asked).await,
+            Reference::Prompt { name } => {
+                self.find_prompt(call, name)?.prompt.complete(asked).await
+            }
+            Reference::Resource { uri } => self.find_template(call, uri)?.complete(asked).await,
         };
         let binding = Binding { method: &call.request.method, target: "", arguments: None };
         match outcome {
@@ -82,8 +84,13 @@ impl<P: Sync> Server<P> {
         }
     }
 
-    fn find_template(&self, uri: &str) -> Result<&dyn ResourceTemplate<P>, RpcError> {
+    fn find_template(
+        &self,
+        call: &Call<'_, P>,
+        uri: &str,
+    ) -> Result<&dyn ResourceTemplate<P>, RpcError> {
         let known = self.resources.templates.iter().find(|registered| registered.uri == uri);
+        let known = known.filter(|registered| self.may_read(call.principal, registered.uri));
         known.map(|registered| &*registered.template).ok_or_else(|| {
             RpcError::invalid_params(format!("Unknown resource template: {}", excerpt(uri)))
         })

@@ -49,6 +49,8 @@ pub struct Server<P> {
     prompts: Prompts<P>,
     resources: Resources<P>,
     permits: fn(&P, &str) -> bool,
+    permits_prompt: Option<fn(&P, &str) -> bool>,
+    permits_resource: Option<fn(&P, &str) -> bool>,
     page_size: usize,
     logs: bool,
     announcer: Option<Announcer>,
@@ -293,6 +295,15 @@ impl<P: Sync> Server<P> {
             (other, _) => Err(RpcError::method_not_found(other)),
         };
         Ok(answer?)
+    }
+
+    fn may_get(&self, principal: &P, prompt: &str) -> bool {
+        self.permits_prompt.is_none_or(|permits| permits(principal, prompt))
+    }
+
+    /// `resource` is the address or the template of a descriptor.
+    fn may_read(&self, principal: &P, resource: &str) -> bool {
+        self.permits_resource.is_none_or(|permits| permits(principal, resource))
     }
 
     fn offers_tools(&self) -> bool {

@@ -18,8 +18,10 @@ use crate::revision::Revision;
 impl<P: Sync> Server<P> {
     pub(super) fn list_prompts(&self, call: &Call<'_, P>) -> Result<Answer, RpcError> {
         let cursor = Self::cursor(call)?;
-        let members = self.prompts.listing.page(cursor.as_deref(), self.page_size, |_| true)?;
-        Ok(Answer { members, ..Answer::default() }.kept(Cache::SHARED))
+        let shows = |name: &str| self.may_get(call.principal, name);
+        let members = self.prompts.listing.page(cursor.as_deref(), self.page_size, shows)?;
+        let cache = Cache::of_list(self.permits_prompt.is_some());
+        Ok(Answer { members, ..Answer::default() }.kept(cache))
     }
 
     pub(super) async fn get_prompt(
@@ -28,7 +30,7 @@ impl<P: Sync> Server<P> {
         messages: Messages,
     ) -> Result<Answer, Stop> {
         let name = required_text(call.params.name, "name")?;
-        let registered = self.find_prompt(&name)?;
+        let registered = self.find_prompt(call, &name)?;
         let arguments = prompt_arguments(call, registered)?;
         let binding = Binding {
             method: &call.request.method,
@@ -45,8 +47,14 @@ impl<P: Sync> Server<P> {
         }
     }
 
-    pub(super) fn find_prompt(&self, name: &str) -> Result<&RegisteredPrompt<P>, RpcError> {
+    pub(super) fn find_prompt(
+        &self,
+        call: &Call<'_, P>,
+        name: &str,
+    ) -> Result<&RegisteredPrompt<P>, RpcError> {
         let found = self.prompts.all.iter().find(|prompt| prompt.name == name);
+        // One that this caller may not get is one that does not exist.
+        let found = found.filter(|prompt| self.may_get(call.principal, prompt.name));
         found.ok_or_else(|| unknown_prompt(name))
     }
 

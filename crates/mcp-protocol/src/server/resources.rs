@@ -28,15 +28,19 @@ enum Found<'s, P> {
 impl<P: Sync> Server<P> {
     pub(super) fn list_resources(&self, call: &Call<'_, P>) -> Result<Answer, RpcError> {
         let cursor = Self::cursor(call)?;
-        let members = self.resources.listing.page(cursor.as_deref(), self.page_size, |_| true)?;
-        Ok(Answer { members, ..Answer::default() }.kept(Cache::SHARED))
+        let shows = |uri: &str| self.may_read(call.principal, uri);
+        let members = self.resources.listing.page(cursor.as_deref(), self.page_size, shows)?;
+        let cache = Cache::of_list(self.permits_resource.is_some());
+        Ok(Answer { members, ..Answer::default() }.kept(cache))
     }
 
     pub(super) fn list_templates(&self, call: &Call<'_, P>) -> Result<Answer, RpcError> {
         let cursor = Self::cursor(call)?;
         let listing = &self.resources.template_listing;
-        let members = listing.page(cursor.as_deref(), self.page_size, |_| true)?;
-        Ok(Answer { members, ..Answer::default() }.kept(Cache::SHARED))
+        let shows = |uri: &str| self.may_read(call.principal, uri);
+        let members = listing.page(cursor.as_deref(), self.page_size, shows)?;
+        let cache = Cache::of_list(self.permits_resource.is_some());
+        Ok(Answer { members, ..Answer::default() }.kept(cache))
     }
 
     pub(super) async fn read_resource(
@@ -45,7 +49,7 @@ impl<P: Sync> Server<P> {
         messages: Messages,
     ) -> Result<Answer, Stop> {
         let uri = required_text(call.params.uri, "uri")?;
-        let found = self.find_resource(&uri).ok_or_else(|| not_found(call.era(), &uri))?;
+        let found = self.find_resource(call, &uri).ok_or_else(|| not_found(call.era(), &uri))?;
         let binding = Binding { method: &call.request.method, target: &uri, arguments: None };
         let context = self.context(call, messages, &binding)?;
         let none = BTreeMap::new();
@@ -69,7 +73,7 @@ impl<P: Sync> Server<P> {
 
     pub(super) fn subscribe(&self, call: &Call<'_, P>) -> Result<Answer, RpcError> {
         let uri = required_text(call.params.uri, "uri")?;
-        if self.find_resource(&uri).is_none() {
+        if self.find_resource(call, &uri).is_none() {
             return Err(not_found(call.era(), &uri));
         }
         // Without a conversation there is no way to tell the client anything later.
@@ -89,16 +93,20 @@ impl<P: Sync> Server<P> {
         Ok(Answer::default())
     }
 
-    fn find_resource(&self, uri: &str) -> Option<Found<'_, P>> {
+    /// What stands at an address. What this caller may not read does not stand there.
+    fn find_resource(&self, call: &Call<'_, P>, uri: &str) -> Option<Found<'_, P>> {
         // What is watched is remembered: an address has an end.
         if uri.len() > MAX_URI_BYTES {
             return None;
         }
-        if let Some((_, resource)) = self.resources.all.iter().find(|(known, _)| *known == uri) {
-            return Some(Found::Resource(&**resource));
+        let readable = |known: &str| self.may_read(call.principal, known);
+        if let Some((known, resource)) = self.resources.all.iter().find(|(known, _)| *known == uri)
+        {
+            return readable(known).then_some(Found::Resource(&**resource));
         }
         self.resources.templates.iter().find_map(|registered| {
-            let variables = registered.pattern.variables(uri)?;
+            let variables =
+                registered.pattern.variables(uri).filter(|_| readable(registered.uri))?;
             Some(Found::OfTemplate(&*registered.template, variables))
         })
     }

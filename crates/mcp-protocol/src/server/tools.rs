@@ -1,7 +1,5 @@
 //! `tools/list` and `tools/call`.
 
-use std::borrow::Cow;
-
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -13,7 +11,7 @@ use crate::output::{Gone, Output};
 use crate::params::required_text;
 use crate::request_state::Binding;
 use crate::revision::Era;
-use crate::tool::{ToolCall, ToolFailure, ToolOutput, ToolResult};
+use crate::tool::{ToolCall, ToolFailure, ToolOutput, ToolResult, on_one_line};
 
 impl<P: Sync> Server<P> {
     pub(super) fn list_tools(&self, call: &Call<'_, P>) -> Result<Answer, RpcError> {
@@ -129,7 +127,7 @@ impl<P: Sync> Server<P> {
         let Ok(mut output) = writing.close().await else { return Reply::gone(Output::held()) };
         if let Ok(ToolResult { structured: Some(structured) }) = &outcome {
             output.push(br#","structuredContent":"#);
-            output.push(on_one_line(structured).as_bytes());
+            output.push(on_one_line(structured.get()).as_bytes());
         }
         let is_error: &[u8] =
             if outcome.is_err() { br#","isError":true"# } else { br#","isError":false"# };
@@ -162,16 +160,6 @@ fn check_mirrored<P>(
     let arguments: Value = serde_json::from_str(arguments.get())
         .map_err(|_| RpcError::new(Code::InvalidParams, "params.arguments must be an object"))?;
     tool.mirrored.iter().try_for_each(|mirrored| mirrored.check(headers, &arguments))
-}
-
-/// The same JSON without line breaks: messages are lines on some wires.
-fn on_one_line(raw: &RawValue) -> Cow<'_, str> {
-    let text = raw.get();
-    if !text.contains(['\n', '\r']) {
-        return Cow::Borrowed(text);
-    }
-    // Inside strings JSON has none, so whatever is found stands between values.
-    Cow::Owned(text.replace(['\n', '\r'], " "))
 }
 
 fn no_arguments() -> &'static RawValue {

@@ -9,6 +9,7 @@ mod content;
 mod listening;
 mod offer;
 mod paging;
+mod permitting;
 mod reading;
 mod refusing;
 mod telling;
