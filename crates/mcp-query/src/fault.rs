@@ -34,12 +34,18 @@ impl QueryFault {
     /// What the model is told. Never a host, a DSN, or what lies behind the database's name.
     #[must_use]
     pub fn told(&self) -> String {
+        self.told_of("the query")
+    }
+
+    /// The same, where the caller's text is a part of the query: `the condition`.
+    #[must_use]
+    pub fn told_of(&self, text: &str) -> String {
         match self {
             Self::Refused(refusal) => format!("Error: {refusal}"),
             Self::UnknownDatabase => {
                 "Error: unknown database; leave the argument out for the default one".into()
             }
-            Self::Database(error) => told(error),
+            Self::Database(error) => told(error, text),
             Self::Unavailable(AcquireError::Busy(waited)) => format!(
                 "Error: every connection of this credential is busy and stayed so for {waited:?}; \
                  try again later"
@@ -70,11 +76,11 @@ impl QueryFault {
     }
 }
 
-fn told(error: &DatabaseError) -> String {
+fn told(error: &DatabaseError, of: &str) -> String {
     let mut text = format!("Error {}: {}", error.sqlstate, error.message);
     // Writing to a String does not fail.
     if let Some(position) = error.position {
-        let _ = write!(text, "\nPosition: character {position} of the query");
+        let _ = write!(text, "\nPosition: character {position} of {of}");
     }
     if let Some(detail) = &error.detail {
         let _ = write!(text, "\nDetail: {detail}");

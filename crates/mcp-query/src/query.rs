@@ -12,6 +12,7 @@ use mcp_sql::{Page, Statement};
 
 use crate::fault::QueryFault;
 use crate::limits::Limits;
+use crate::schema_change::SchemaChanges;
 
 /// How far the client's deadline stands behind PostgreSQL's own.
 const GRACE: Duration = Duration::from_secs(2);
@@ -21,6 +22,7 @@ const GRACE: Duration = Duration::from_secs(2);
 pub struct Databases {
     pools: Pools,
     limits: Arc<[Limits]>,
+    pub(crate) changes: SchemaChanges,
 }
 
 /// Takes the rows of a statement as they come. What it answers slowly, PostgreSQL produces slowly.
@@ -46,7 +48,8 @@ impl Databases {
     /// Statements over these pools. `limits` has one entry for each database, in the same order.
     #[must_use]
     pub fn new(pools: Pools, limits: Vec<Limits>) -> Self {
-        Self { pools, limits: limits.into() }
+        let changes = SchemaChanges::new(limits.len());
+        Self { pools, limits: limits.into(), changes }
     }
 
     /// The databases that a principal reaches, in file order.
@@ -77,8 +80,12 @@ impl Databases {
     /// What one statement on that database may cost.
     #[must_use]
     pub fn limits(&self, database: &DatabaseName) -> Option<&Limits> {
-        let place = self.pools.names().iter().position(|name| name == database)?;
-        self.limits.get(place)
+        self.limits.get(self.place(database)?)
+    }
+
+    /// Where a database stands in the configuration.
+    pub(crate) fn place(&self, database: &DatabaseName) -> Option<usize> {
+        self.pools.names().iter().position(|name| name == database)
     }
 
     /// Runs a caller's text as a read: `limit` rows from `offset` on.

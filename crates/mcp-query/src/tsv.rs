@@ -45,7 +45,46 @@ fn push_escaped(line: &mut String, value: &str) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::push_escaped;
+
+    /// Reads a value back, as the first lines of this file say.
+    fn read(written: &str) -> String {
+        let mut text = String::new();
+        let mut rest = written.chars();
+        while let Some(c) = rest.next() {
+            text.push(match c {
+                '\\' => match rest.next().unwrap() {
+                    't' => '\t',
+                    'n' => '\n',
+                    'r' => '\r',
+                    other => other,
+                },
+                c => c,
+            });
+        }
+        text
+    }
+
+    #[test]
+    fn every_character_that_there_is_comes_back() {
+        let every: String = ('\0'..=char::MAX).collect();
+        let mut line = String::new();
+        push_escaped(&mut line, &every);
+        assert_eq!(read(&line), every);
+        assert!(!line.contains(['\t', '\n', '\r']));
+    }
+
+    proptest! {
+        #[test]
+        fn no_value_can_be_taken_for_null(text in any::<String>()) {
+            let mut line = String::new();
+            push_escaped(&mut line, &text);
+            prop_assert_eq!(read(&line), text);
+            prop_assert_ne!(line, "\\N");
+        }
+    }
 
     #[test]
     fn a_value_never_breaks_its_line_or_column() {

@@ -14,12 +14,14 @@
 //! assert_eq!(Statement::read("Which users are active?"), Err(Refusal::Sentence));
 //! ```
 
+mod condition;
 mod deny;
 mod explain;
 mod lexer;
 mod quote;
 mod statement;
 
+pub use condition::Condition;
 pub use deny::is_denied;
 pub use explain::ExplainOptions;
 pub use lexer::LexicalFault;
