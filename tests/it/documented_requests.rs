@@ -84,7 +84,7 @@ fn the_requests_of_the_guide_are_answered_as_it_says() {
         .iter()
         .map(|tool| tool["name"].as_str().unwrap())
         .collect();
-    assert_eq!(names, ["query_database", "get_schema_info"]);
+    assert_eq!(names, support::TOOLS);
 
     let begun = answer(INITIALIZE, to, token);
     assert_eq!(begun["result"]["protocolVersion"], "2024-11-05");

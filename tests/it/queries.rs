@@ -181,7 +181,7 @@ fn the_schema_is_described_as_far_as_the_credential_may_read_it() {
     assert!(full.contains("  note text: A remark\n"), "{full}");
     assert!(!full.contains("secrets"), "{full}");
     let compact = describe(json!({ "table_name": "orders", "compact": true }));
-    assert_eq!(compact, "public.orders(id integer, customer_id integer)\n-- 1 table and views");
+    assert_eq!(compact, "public.orders(id integer, customer_id integer)\n-- 1 table or view");
     let none = describe(json!({ "schema_name": "nowhere" }));
     assert!(none.starts_with("-- no table"), "{none}");
 }

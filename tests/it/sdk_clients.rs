@@ -30,7 +30,7 @@ fn lists_and_queries(mut client: Command, mode: &str, protocol: &str) {
 
 fn check(said: &Value, protocol: &str, database: &str) {
     assert_eq!(said["protocol"], protocol, "{said}");
-    assert_eq!(said["tools"], json!(["query_database", "get_schema_info"]), "{said}");
+    assert_eq!(said["tools"], json!(support::TOOLS), "{said}");
     assert_eq!(said["is_error"], false, "{said}");
     assert_eq!(said["text"], format!("a\n7\n-- 1 row of database {database}"), "{said}");
 }

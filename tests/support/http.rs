@@ -92,11 +92,25 @@ impl Request {
         (promised == Ok(response.body.len())).then_some(response)
     }
 
-    /// What comes back until the server closes the connection.
-    fn exchange(&self, to: SocketAddr) -> std::io::Result<Vec<u8>> {
+    /// Sends it, and leaves the answer to be read as it comes.
+    ///
+    /// # Panics
+    /// When it cannot be sent.
+    #[must_use]
+    pub fn begin(&self, to: SocketAddr) -> TcpStream {
+        self.start(to).expect("the server takes the request")
+    }
+
+    fn start(&self, to: SocketAddr) -> std::io::Result<TcpStream> {
         let mut stream = TcpStream::connect(to)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.write_all(&self.bytes(to))?;
+        Ok(stream)
+    }
+
+    /// What comes back until the server closes the connection.
+    fn exchange(&self, to: SocketAddr) -> std::io::Result<Vec<u8>> {
+        let mut stream = self.start(to)?;
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes)?;
         Ok(bytes)
@@ -121,7 +135,12 @@ impl Request {
 }
 
 impl Response {
-    fn parse(bytes: &[u8]) -> Self {
+    /// Reads a whole answer.
+    ///
+    /// # Panics
+    /// When it is not one.
+    #[must_use]
+    pub fn parse(bytes: &[u8]) -> Self {
         let split = bytes.windows(4).position(|at| at == b"\r\n\r\n").expect("headers end");
         let head = std::str::from_utf8(&bytes[..split]).expect("headers are text");
         let mut lines = head.split("\r\n");

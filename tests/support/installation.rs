@@ -195,17 +195,42 @@ impl Installation {
         Request::mcp(&message).bearer(&self.token).send(server)
     }
 
+    /// Calls a tool with the installation's token; gives the result.
+    ///
+    /// # Panics
+    /// When there is no result.
+    #[must_use]
+    pub fn call(&self, server: SocketAddr, tool: &str, arguments: &Value) -> Value {
+        let params = json!({ "name": tool, "arguments": arguments });
+        let answer = self.ask(server, "tools/call", &params).json();
+        assert!(answer["result"].is_object(), "no result in {answer}");
+        answer["result"].clone()
+    }
+
+    /// The same, for its text and whether it failed.
+    ///
+    /// # Panics
+    /// When there is no text.
+    #[must_use]
+    pub fn call_for_text(
+        &self,
+        server: SocketAddr,
+        tool: &str,
+        arguments: &Value,
+    ) -> (String, bool) {
+        let result = self.call(server, tool, arguments);
+        let text = result["content"][0]["text"].as_str();
+        let text = text.unwrap_or_else(|| panic!("no text in {result}"));
+        (text.to_owned(), result["isError"] == true)
+    }
+
     /// Calls `query_database` with the installation's token; gives its text and whether it failed.
     ///
     /// # Panics
     /// When there is no result.
     #[must_use]
     pub fn query(&self, server: SocketAddr, sql: &str) -> (String, bool) {
-        let params = json!({ "name": "query_database", "arguments": { "query": sql } });
-        let answer = self.ask(server, "tools/call", &params).json();
-        let text = answer["result"]["content"][0]["text"].as_str();
-        let text = text.unwrap_or_else(|| panic!("no text in {answer}"));
-        (text.to_owned(), answer["result"]["isError"] == true)
+        self.call_for_text(server, "query_database", &json!({ "query": sql }))
     }
 }
 

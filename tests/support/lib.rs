@@ -28,3 +28,13 @@ pub fn eventually(mut is_so: impl FnMut() -> bool) -> bool {
     }
     false
 }
+
+/// What the product offers, in the order of `tools/list`.
+pub const TOOLS: [&str; 6] = [
+    "query_database",
+    "get_schema_info",
+    "execute_explain",
+    "count_rows",
+    "list_databases",
+    "read_resource",
+];

@@ -12,7 +12,6 @@ use mcp_listen::{DrainOutcome, Settings};
 use mcp_protocol::{Implementation, Server};
 use mcp_query::Databases;
 use mcp_store_file::FileState;
-use mcp_tools::{INSTRUCTIONS, tools};
 use mcp_transport::{SessionSettings, Sessions};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -213,10 +212,7 @@ fn implementation() -> Implementation {
 }
 
 fn mcp_server(databases: &Databases) -> Server<Principal> {
-    let builder = Server::builder(implementation())
-        .instructions(INSTRUCTIONS)
-        .permits(|principal: &Principal, tool| principal.grants.allows_tool(tool));
-    tools(databases).into_iter().fold(builder, mcp_protocol::ServerBuilder::tool).build()
+    mcp_tools::offer(Server::builder(implementation()), databases).build()
 }
 
 fn warn_of_what_waits(loaded: &Loaded) {

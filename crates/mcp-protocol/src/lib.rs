@@ -57,3 +57,4 @@ pub use server::{Exchange, Feed, Implementation, Reply, Server, ServerBuilder, S
 pub use tool::{
     Annotations, BoxFuture, Tool, ToolCall, ToolDescriptor, ToolFailure, ToolOutput, ToolResult,
 };
+pub use uri_template::UriTemplate;

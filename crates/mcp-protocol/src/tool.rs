@@ -88,7 +88,7 @@ enum Writing {
     Nothing,
     /// Behind some or all of the structured content, before the list of content.
     Structured,
-    /// Inside the text of a piece; `true` once there is some.
+    /// Inside the text of a piece; `true` in the middle of a line.
     Text(bool),
     /// After a piece.
     Between,
@@ -121,15 +121,15 @@ impl ToolOutput {
     /// # Errors
     /// [`Gone`]: nobody reads any more.
     pub async fn write(&mut self, text: &str) -> Result<(), Gone> {
-        let before = match self.state {
-            Writing::Text(some) => some,
+        let in_line = match self.state {
+            Writing::Text(in_line) => in_line,
             Writing::Nothing | Writing::Structured | Writing::Between => {
                 self.separate();
                 self.output.push(br#"{"type":"text","text":""#);
                 false
             }
         };
-        self.state = Writing::Text(before || !text.is_empty());
+        self.state = Writing::Text(if text.is_empty() { in_line } else { !text.ends_with('\n') });
         self.output.push_escaped(text);
         self.output.relieve().await
     }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-/// A template, taken apart.
+/// A template, taken apart. The server reads addresses with it; a tool that takes one can, too.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct UriTemplate {
+pub struct UriTemplate {
     parts: Vec<Part>,
 }
 
@@ -17,7 +17,8 @@ enum Part {
 impl UriTemplate {
     /// Takes a template apart. An expression that is not `{name}` is taken literally: then it
     /// matches itself and nothing else.
-    pub(crate) fn new(template: &str) -> Self {
+    #[must_use]
+    pub fn new(template: &str) -> Self {
         let mut parts = Vec::new();
         let mut rest = template;
         while let Some((literal, after)) = rest.split_once('{') {
@@ -36,7 +37,8 @@ impl UriTemplate {
 
     /// The values that make `uri` of this template, percent-decoded; `None` if none do. A
     /// variable takes at least one character and none of those that have a meaning in a URI.
-    pub(crate) fn variables(&self, uri: &str) -> Option<BTreeMap<String, String>> {
+    #[must_use]
+    pub fn variables(&self, uri: &str) -> Option<BTreeMap<String, String>> {
         let mut variables = BTreeMap::new();
         let mut rest = uri;
         for part in &self.parts {

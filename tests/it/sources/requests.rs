@@ -142,7 +142,7 @@ fn each_request_with_a_token_is_answered() {
     assert_eq!((status, &list["jsonrpc"], &list["id"]), (200, &json!("2.0"), &json!(1)));
     let tools = list["result"]["tools"].as_array().unwrap();
     let names: Vec<_> = tools.iter().map(|tool| tool["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["query_database", "get_schema_info"]);
+    assert_eq!(names, support::TOOLS);
 
     let (status, begun) = ask(INITIALIZE);
     assert_eq!((status, &begun["result"]["protocolVersion"]), (200, &json!("2024-11-05")));

@@ -139,7 +139,8 @@ fn result(steps: &[Step], end: &End) -> Value {
     }
     if let End::Told(told) = end {
         let open = open.get_or_insert_default();
-        if !open.is_empty() {
+        // On a line of its own, and no empty one before it.
+        if !open.is_empty() && !open.ends_with('\n') {
             open.push('\n');
         }
         open.push_str(told);
@@ -299,5 +300,5 @@ fn an_answer_that_leaves_in_parts_is_the_same_in_both_eras() {
     assert_eq!(old, new);
     assert_eq!(new["result"]["isError"], true);
     let text = new["result"]["content"][0]["text"].as_str().unwrap();
-    assert!(text.ends_with("9999\u{2028}\n\nError: the call broke off"));
+    assert!(text.ends_with("9999\u{2028}\nError: the call broke off"));
 }
