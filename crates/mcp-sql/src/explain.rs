@@ -6,7 +6,7 @@ use std::fmt;
 use crate::lexer::{Placed, Token};
 use crate::statement::Refusal;
 
-/// The options of EXPLAIN that are passed on.
+/// The options of EXPLAIN that are passed on. `None`: as PostgreSQL would have it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "PostgreSQL's own independent options")]
 pub struct ExplainOptions {
@@ -18,6 +18,14 @@ pub struct ExplainOptions {
     pub buffers: bool,
     /// Shows settings that differ from their defaults.
     pub settings: bool,
+    /// Shows what the planner expects. On unless said otherwise.
+    pub costs: Option<bool>,
+    /// Shows the time of each node. On with `analyze` unless said otherwise.
+    pub timing: Option<bool>,
+    /// Shows the times of planning and running. On with `analyze` unless said otherwise.
+    pub summary: Option<bool>,
+    /// Shows what was written ahead; only with `analyze`.
+    pub wal: Option<bool>,
     /// `FORMAT`: text unless said otherwise.
     pub json: bool,
 }
@@ -25,42 +33,44 @@ pub struct ExplainOptions {
 impl fmt::Display for ExplainOptions {
     /// As in `ANALYZE true, VERBOSE false, …`, ready to stand in parentheses.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { analyze, verbose, buffers, settings, json } = self;
+        let Self { analyze, verbose, buffers, settings, costs, timing, summary, wal, json } = self;
+        write!(f, "ANALYZE {analyze}, VERBOSE {verbose}, BUFFERS {buffers}, SETTINGS {settings}")?;
+        let given = [("COSTS", costs), ("TIMING", timing), ("SUMMARY", summary), ("WAL", wal)];
+        for (name, on) in given {
+            if let Some(on) = on {
+                write!(f, ", {name} {on}")?;
+            }
+        }
         let format = if *json { "JSON" } else { "TEXT" };
-        write!(
-            f,
-            "ANALYZE {analyze}, VERBOSE {verbose}, BUFFERS {buffers}, SETTINGS {settings}, \
-             FORMAT {format}"
-        )
+        write!(f, ", FORMAT {format}")
     }
 }
 
-/// Reads what stands between EXPLAIN and its statement. Gives the options and how many tokens
-/// they take.
-pub(crate) fn options(tokens: &[Placed<'_>]) -> Result<(ExplainOptions, usize), Refusal> {
+/// Reads what stands between EXPLAIN and its statement: `tokens` of `text`. Gives the options and
+/// how many tokens they take.
+pub(crate) fn options(
+    text: &str,
+    tokens: &[Placed<'_>],
+) -> Result<(ExplainOptions, usize), Refusal> {
     let mut options = ExplainOptions::default();
     if !matches!(tokens.first().map(|placed| &placed.token), Some(Token::Symbol('('))) {
         return Ok(plain_options(tokens, options));
     }
     // `EXPLAIN (SELECT …)` explains a query in parentheses; options are words that are none.
-    if !matches!(word(tokens, 1), Some(name) if set(&mut options, name, true).is_some()) {
-        return Ok((ExplainOptions::default(), 0));
+    if !word(tokens, 1).is_some_and(is_option) {
+        return Ok((options, 0));
     }
-    options = ExplainOptions::default();
     let mut at = 1;
     loop {
         let name = word(tokens, at).ok_or(Refusal::ExplainOption)?;
         at += 1;
-        let on = match word(tokens, at) {
-            Some("true" | "on") => Some(true),
-            Some("false" | "off") => Some(false),
-            Some("text") if name == "format" => Some(false),
-            Some("json") if name == "format" => Some(true),
-            Some(_) => return Err(Refusal::ExplainOption),
-            None => None,
-        };
-        at += usize::from(on.is_some());
-        set(&mut options, name, on.unwrap_or(true)).ok_or(Refusal::ExplainOption)?;
+        let value = tokens.get(at).and_then(|placed| match &placed.token {
+            Token::Word(word) => Some(&**word),
+            Token::Number => Some(&text[placed.start..placed.end]),
+            _ => None,
+        });
+        at += usize::from(value.is_some());
+        set(&mut options, name, value).ok_or(Refusal::ExplainOption)?;
         match tokens.get(at).map(|placed| &placed.token) {
             Some(Token::Symbol(',')) => at += 1,
             Some(Token::Symbol(')')) => return Ok((options, at + 1)),
@@ -90,16 +100,35 @@ fn word<'a>(tokens: &'a [Placed<'_>], at: usize) -> Option<&'a str> {
     }
 }
 
-/// `None` for an option that is not passed on.
-fn set(options: &mut ExplainOptions, name: &str, on: bool) -> Option<()> {
+/// Is it an option, of whatever server? No query begins with one of these words.
+fn is_option(word: &str) -> bool {
+    !matches!(word, "select" | "values" | "table" | "with")
+}
+
+/// `None` for an option or a value that is not passed on.
+fn set(options: &mut ExplainOptions, name: &str, value: Option<&str>) -> Option<()> {
+    if name == "format" {
+        options.json = match value? {
+            "text" => false,
+            "json" => true,
+            _ => return None,
+        };
+        return Some(());
+    }
+    let on = match value {
+        None | Some("true" | "on" | "1") => true,
+        Some("false" | "off" | "0") => false,
+        Some(_) => return None,
+    };
     match name {
         "analyze" | "analyse" => options.analyze = on,
         "verbose" => options.verbose = on,
-        "buffers" => options.buffers = on,
         "settings" => options.settings = on,
-        "format" => options.json = on,
-        // Harmless, and what they show is shown anyway.
-        "costs" | "timing" | "summary" | "wal" => {}
+        "buffers" => options.buffers = on,
+        "costs" => options.costs = Some(on),
+        "timing" => options.timing = Some(on),
+        "summary" => options.summary = Some(on),
+        "wal" => options.wal = Some(on),
         _ => return None,
     }
     Some(())

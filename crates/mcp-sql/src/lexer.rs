@@ -47,6 +47,10 @@ pub enum LexicalFault {
     /// A Unicode escape that is none.
     #[error("a Unicode escape in a quoted identifier is not valid")]
     BadEscape,
+    /// A letter, `_` or `$` right behind a number. PostgreSQL refuses it from version 15 on; before,
+    /// it read two tokens, and which two was its own business.
+    #[error("a number runs into the letters behind it; put a space between them")]
+    RunOnNumber,
 }
 
 /// Splits a text into tokens.
@@ -91,7 +95,7 @@ impl<'t> Lexer<'t> {
         } else if is_word_start(first) {
             Token::Word(self.word())
         } else if first.is_ascii_digit() {
-            self.number();
+            self.number()?;
             Token::Number
         } else if first == '$' {
             self.dollar()?
@@ -236,17 +240,45 @@ impl<'t> Lexer<'t> {
         let length = rest.find(|c| !is_word_part(c)).unwrap_or(rest.len());
         self.at += length;
         let word = &rest[..length];
-        if word.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        if word.contains('İ') {
+            // A server with a one-byte Turkish encoding folds it to a plain i (`tolower` in its
+            // locale), which would spell a name that no ASCII folding sees.
+            word.replace('İ', "i").to_ascii_lowercase().into()
+        } else if word.bytes().any(|byte| byte.is_ascii_uppercase()) {
             word.to_ascii_lowercase().into()
         } else {
             word.into()
         }
     }
 
-    fn number(&mut self) {
+    /// `42`, `4.2`, `42.`, `4e2`, `4.2e-1`. The other forms (`0x2a`, `4_200`) mean something else
+    /// to older servers, so they are run-on numbers.
+    fn number(&mut self) -> Result<(), LexicalFault> {
+        self.digits();
+        // `1..2` is a range to PL/pgSQL and an error to us both.
+        if self.rest().starts_with('.') {
+            self.at += 1;
+            self.digits();
+        }
+        let power = self.rest().strip_prefix(['e', 'E']).unwrap_or_default();
+        let signed = power.strip_prefix(['+', '-']).unwrap_or(power);
+        if signed.starts_with(|c: char| c.is_ascii_digit()) {
+            self.at += 1 + power.len() - signed.len();
+            self.digits();
+        }
+        self.ends_number()
+    }
+
+    fn digits(&mut self) {
         let rest = self.rest();
-        let part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
-        self.at += rest.find(|c| !part(c)).unwrap_or(rest.len());
+        self.at += rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    }
+
+    fn ends_number(&self) -> Result<(), LexicalFault> {
+        if self.rest().starts_with(is_word_part) {
+            return Err(LexicalFault::RunOnNumber);
+        }
+        Ok(())
     }
 
     /// `$1`, or a string between `$tag$` and `$tag$`.
@@ -255,13 +287,11 @@ impl<'t> Lexer<'t> {
         let inner = &rest[1..];
         if inner.starts_with(|c: char| c.is_ascii_digit()) {
             self.at += 1;
-            self.number();
-            return Ok(Token::Number);
+            self.digits();
+            return self.ends_number().map(|()| Token::Number);
         }
         let tag = inner.find(|c| !is_word_part(c) || c == '$').unwrap_or(inner.len());
-        let opens =
-            inner[tag..].starts_with('$') && !inner.starts_with(|c: char| c.is_ascii_digit());
-        if !opens {
+        if !inner[tag..].starts_with('$') {
             self.at += 1;
             return Ok(Token::Symbol('$'));
         }
@@ -381,6 +411,20 @@ mod tests {
     #[test]
     fn words_are_folded_as_postgresql_folds_them() {
         assert_eq!(shape("SeLeCT \"SeLeCT\" ÄÖ"), "select «SeLeCT» ÄÖ");
+        assert_eq!(shape("pg_termİnate_backend"), "pg_terminate_backend");
+    }
+
+    #[test]
+    fn a_number_ends_where_every_version_of_postgresql_ends_it() {
+        assert_eq!(shape("1 1.5 .5 1. 1e5 1.5E-5 1.e+5 a[1:2]"), "# # . # # # # # a [ # : # ]");
+        assert_eq!(shape("1+1-.5e1"), "# + # - . #");
+        // To a server before 15 the first is `1` and the name `a$$`, so that nothing behind it is
+        // hidden in a literal.
+        for text in
+            ["1a$$, pg_sleep(9), 1a$$", "1$$;$$", "1e'\\'", "0x1f", "1_000", "$1a", "1e", "1ä"]
+        {
+            assert_eq!(tokens(text).unwrap_err(), LexicalFault::RunOnNumber, "{text}");
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What a statement is: one or several, read or not, and whether it names what is never allowed.
+//! What a statement is: one or several, a read or a change, and whether it names what is never allowed.
 //!
 //! Pure text in, verdict out: nothing here speaks to a database, and nothing here is the whole
 //! wall. PostgreSQL judges what this lets through, inside a read-only transaction and a wrapper
@@ -11,9 +11,11 @@
 //! let read = Statement::read("SELECT 1; -- done").unwrap();
 //! assert_eq!(read.page(10, 0).sql, "SELECT * FROM (\nSELECT 1\n) AS q LIMIT 10 OFFSET 0");
 //! assert_eq!(Statement::read("SELECT 1; DROP TABLE t"), Err(Refusal::Several));
+//! assert_eq!(Statement::read_or_change("DELETE FROM t").unwrap().change(), Some("DELETE"));
 //! assert_eq!(Statement::read("Which users are active?"), Err(Refusal::Sentence));
 //! ```
 
+mod change;
 mod condition;
 mod deny;
 mod explain;

@@ -1,14 +1,15 @@
 //! One statement, found in a text and judged.
 
+use crate::change;
 use crate::deny::is_denied;
 use crate::explain::{self, ExplainOptions};
 use crate::lexer::{LexicalFault, Placed, Token, tokens};
 use crate::quote::quote_literal;
 
-/// A statement that may run as a read, or why it may not.
+/// A statement that may run, or why it may not.
 pub type Verdict<'t> = Result<Statement<'t>, Refusal>;
 
-/// One statement that may be tried as a read. PostgreSQL still has the last word.
+/// One statement that may be tried. PostgreSQL still has the last word.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statement<'t> {
     kind: Kind<'t>,
@@ -24,9 +25,11 @@ enum Kind<'t> {
     Show { name: String },
     /// SHOW ALL.
     ShowAll,
+    /// What writes, and its command.
+    Change { command: &'static str, body: &'t str, start: usize },
 }
 
-/// Why a text may not run as a read. `Display` is written for the model that sent it.
+/// Why a text may not run. `Display` is written for the model that sent it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// Nothing, or only comments.
@@ -45,10 +48,17 @@ pub enum Refusal {
     /// A statement that is no read.
     #[error("{0} is not allowed here: this connection only reads")]
     NotARead(String),
+    /// A statement that is neither a read nor a change that may run.
+    #[error(
+        "{0} is not allowed here. What may run is a query, or one INSERT, UPDATE, DELETE, MERGE, \
+         TRUNCATE, COMMENT, ANALYZE, REFRESH MATERIALIZED VIEW, or CREATE, ALTER or DROP of a \
+         table, view, index, sequence, schema, type or domain; it is committed by itself"
+    )]
+    NeverAChange(String),
     /// An EXPLAIN option that is not passed on.
     #[error(
-        "this EXPLAIN option is not supported; use ANALYZE, VERBOSE, BUFFERS, SETTINGS or FORMAT \
-         TEXT|JSON"
+        "this EXPLAIN option is not supported; use ANALYZE, VERBOSE, BUFFERS, COSTS, SETTINGS, \
+         SUMMARY, TIMING, WAL or FORMAT TEXT|JSON"
     )]
     ExplainOption,
     /// A name on the list of what is never allowed.
@@ -100,26 +110,38 @@ impl<'t> Statement<'t> {
     /// # Errors
     /// [`Refusal`], in words for the model that sent the text.
     pub fn read(text: &'t str) -> Verdict<'t> {
-        let mut found = tokens(text)?;
-        cut_semicolon(&mut found)?;
-        check_parentheses(&found)?;
-        if let Some(name) = found.iter().find_map(denied) {
-            return Err(Refusal::Denied(name));
+        let found = the_one(text)?;
+        Ok(Self { kind: read(text, &found)? })
+    }
+
+    /// Finds the one statement of a text and judges whether it may run for somebody who may write.
+    ///
+    /// # Errors
+    /// [`Refusal`], in words for the model that sent the text.
+    pub fn read_or_change(text: &'t str) -> Verdict<'t> {
+        let found = the_one(text)?;
+        if let Some(command) = change::command(&found)? {
+            let (body, start) = body(text, &found);
+            return Ok(Self { kind: Kind::Change { command, body, start } });
         }
-        let kind = match leading_word(&found)? {
-            "explain" => explained(text, &found)?,
-            "show" => shown(&found)?,
-            _ => {
-                check_query(&found)?;
-                let (body, start) = body(text, &found);
-                Kind::Query { body, start }
-            }
-        };
+        let kind = read(text, &found).map_err(|refusal| match refusal {
+            Refusal::NotARead(word) => Refusal::NeverAChange(word),
+            other => other,
+        })?;
         Ok(Self { kind })
     }
 
+    /// What it does if it is no read, in the words of PostgreSQL's command tags.
+    #[must_use]
+    pub fn change(&self) -> Option<&'static str> {
+        match self.kind {
+            Kind::Change { command, .. } => Some(command),
+            Kind::Query { .. } | Kind::Explain { .. } | Kind::Show { .. } | Kind::ShowAll => None,
+        }
+    }
+
     /// The statement as it is sent, for `limit` rows from `offset` on. What is no list of rows
-    /// (EXPLAIN, SHOW) comes whole.
+    /// (EXPLAIN, SHOW, a change and its RETURNING) comes whole.
     #[must_use]
     pub fn page(&self, limit: u64, offset: u64) -> Page {
         const OPEN: &str = "SELECT * FROM (\n";
@@ -141,7 +163,7 @@ impl<'t> Statement<'t> {
             }
             Kind::Show { name } => {
                 let (setting, column) = (quote_literal(name), crate::quote_identifier(name));
-                let sql = format!("SELECT current_setting({setting}) AS {column}");
+                let sql = format!("SELECT pg_catalog.current_setting({setting}) AS {column}");
                 Page { sql, prefix_chars: None, body_end_chars: None, skipped_chars: 0 }
             }
             Kind::ShowAll => {
@@ -151,6 +173,12 @@ impl<'t> Statement<'t> {
                 );
                 Page { sql, prefix_chars: None, body_end_chars: None, skipped_chars: 0 }
             }
+            Kind::Change { body, start, .. } => Page {
+                sql: (*body).to_owned(),
+                prefix_chars: Some(0),
+                body_end_chars: None,
+                skipped_chars: *start,
+            },
         }
     }
 
@@ -158,6 +186,44 @@ impl<'t> Statement<'t> {
     #[must_use]
     pub fn is_show(&self) -> bool {
         matches!(self.kind, Kind::Show { .. })
+    }
+}
+
+/// The tokens of the one statement that a text holds: without its semicolon, with parentheses
+/// that match, and without a name that is never allowed.
+fn the_one(text: &str) -> Result<Vec<Placed<'_>>, Refusal> {
+    let mut found = match tokens(text) {
+        Ok(found) => found,
+        // An apostrophe opens a literal that nobody closes.
+        Err(_) if is_sentence(text) => return Err(Refusal::Sentence),
+        Err(fault) => return Err(fault.into()),
+    };
+    cut_semicolon(&mut found)?;
+    check_parentheses(&found)?;
+    match found.iter().find_map(denied) {
+        Some(name) => Err(Refusal::Denied(name)),
+        None => Ok(found),
+    }
+}
+
+/// Does a text that has no end as SQL not even begin like SQL? Nothing in it is run.
+fn is_sentence(text: &str) -> bool {
+    let is_letter = |c: char| c.is_alphabetic();
+    let first = text.trim_start().split(|c| !is_letter(c)).next().unwrap_or_default();
+    let first = first.to_ascii_lowercase();
+    let begins = ["select", "values", "table", "with", "explain"].contains(&&*first);
+    !first.is_empty() && !begins && !COMMANDS.contains(&&*first)
+}
+
+fn read<'t>(text: &'t str, found: &[Placed<'t>]) -> Result<Kind<'t>, Refusal> {
+    match leading_word(found)? {
+        "explain" => explained(text, found),
+        "show" => shown(found),
+        _ => {
+            check_query(found)?;
+            let (body, start) = body(text, found);
+            Ok(Kind::Query { body, start })
+        }
     }
 }
 
@@ -275,7 +341,7 @@ fn body<'t>(text: &'t str, found: &[Placed<'_>]) -> (&'t str, usize) {
 }
 
 fn explained<'t>(text: &'t str, found: &[Placed<'_>]) -> Result<Kind<'t>, Refusal> {
-    let (options, taken) = explain::options(&found[1..])?;
+    let (options, taken) = explain::options(text, &found[1..])?;
     let inner = &found[1 + taken..];
     check_query(inner).map_err(|refusal| match refusal {
         Refusal::Empty => Refusal::Sentence,
@@ -358,6 +424,9 @@ mod tests {
             "Show me all active users",
             "How many orders are there?",
             "explain why sales fell",
+            "What's the total?",
+            "Show me the customers' names",
+            "how many 5star reviews",
             "\"users\"",
             "42",
         ] {
@@ -403,16 +472,41 @@ mod tests {
             "EXPLAIN (ANALYZE true, VERBOSE false, BUFFERS true, SETTINGS false, FORMAT TEXT) \
              SELECT * FROM (\nSELECT 1\n) AS q"
         );
+        let every =
+            "EXPLAIN (ANALYSE 1, COSTS off, TIMING 0, SUMMARY false, WAL, FORMAT json) TABLE t";
+        assert_eq!(
+            Statement::read(every).unwrap().page(10, 0).sql,
+            "EXPLAIN (ANALYZE true, VERBOSE false, BUFFERS false, SETTINGS false, COSTS false, TIMING false, \
+             SUMMARY false, WAL true, FORMAT JSON) SELECT * FROM (\nTABLE t\n) AS q"
+        );
         assert!(Statement::read("EXPLAIN (SELECT 1)").is_ok());
         assert!(Statement::read("EXPLAIN ANALYZE VERBOSE TABLE t").is_ok());
-        assert_eq!(refusal("EXPLAIN (ANALYZE, SERIALIZE) SELECT 1"), Refusal::ExplainOption);
+        for text in [
+            "EXPLAIN (ANALYZE, SERIALIZE) SELECT 1",
+            "EXPLAIN (GENERIC_PLAN) SELECT 1",
+            "EXPLAIN (COSTS maybe) SELECT 1",
+            "EXPLAIN (FORMAT) SELECT 1",
+            "EXPLAIN (FORMAT xml) SELECT 1",
+            "EXPLAIN (ANALYZE 2) SELECT 1",
+            "EXPLAIN (ANALYZE true false) SELECT 1",
+            "EXPLAIN (ANALYZE",
+        ] {
+            let refusal = refusal(text);
+            assert!(matches!(refusal, Refusal::ExplainOption | Refusal::Unbalanced), "{text}");
+        }
     }
 
     #[test]
     fn show_becomes_a_read_of_the_setting() {
         let sql = |text| Statement::read(text).unwrap().page(100, 0).sql;
-        assert_eq!(sql("SHOW work_mem"), r#"SELECT current_setting('work_mem') AS "work_mem""#);
-        assert_eq!(sql("show time zone;"), r#"SELECT current_setting('timezone') AS "timezone""#);
+        assert_eq!(
+            sql("SHOW work_mem"),
+            r#"SELECT pg_catalog.current_setting('work_mem') AS "work_mem""#
+        );
+        assert_eq!(
+            sql("show time zone;"),
+            r#"SELECT pg_catalog.current_setting('timezone') AS "timezone""#
+        );
         assert!(sql("SHOW ALL").contains("pg_settings"));
     }
 
