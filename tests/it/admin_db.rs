@@ -115,7 +115,7 @@ fn an_existing_role_is_only_taken_from() {
         .unwrap();
     configure(&admin, &postgres, "agent", "");
     let script = admin.stdout(&["db", "harden"]);
-    assert!(!script.contains("\nGRANT "), "{script}");
+    assert!(!script.contains("\nGRANT SELECT"), "{script}");
     postgres.execute("shop", &script).unwrap_or_else(|error| panic!("{error}\n{script}"));
     assert!(refused(&postgres, "agent", "UPDATE orders SET total = 0"));
     assert!(refused(&postgres, "agent", "SELECT nextval('orders_id_seq')"));
@@ -153,10 +153,35 @@ fn what_an_agent_does_not_need_is_found_by_the_check() {
     ] {
         assert!(said.contains(line), "{line}\n{said}");
     }
-    assert!(said.contains("agent may execute pg_catalog."), "{said}");
+    assert!(said.contains("agent may execute, as everybody, pg_catalog."), "{said}");
     let script = admin.stdout(&["db", "harden", "--role", "agent"]);
     postgres.execute("shop", &script).unwrap_or_else(|error| panic!("{error}\n{script}"));
     assert!(refused(&postgres, "agent", "SELECT * FROM users"));
+}
+
+#[test]
+fn other_roles_keep_what_everybody_had() {
+    let (postgres, admin) = installed("postgres");
+    postgres
+        .execute(
+            "shop",
+            "CREATE ROLE agent LOGIN; CREATE ROLE application LOGIN; CREATE ROLE second LOGIN; \
+             CREATE ROLE its_group; GRANT its_group TO agent; \
+             GRANT EXECUTE ON FUNCTION pg_stat_file(text) TO agent",
+        )
+        .unwrap();
+    configure(&admin, &postgres, "agent", "");
+    for role in ["agent", "second"] {
+        let script = admin.stdout(&["db", "harden", "--role", role]);
+        postgres.execute("shop", &script).unwrap_or_else(|error| panic!("{error}\n{script}"));
+    }
+    for sql in ["SELECT pg_notify('a', 'b')", "SELECT pg_advisory_lock(1)"] {
+        assert!(!refused(&postgres, "application", sql), "{sql}");
+        assert!(refused(&postgres, "agent", sql) && refused(&postgres, "second", sql), "{sql}");
+    }
+    for role in ["agent", "application"] {
+        assert!(refused(&postgres, role, "SELECT pg_stat_file('PG_VERSION')"), "{role}");
+    }
 }
 
 #[test]

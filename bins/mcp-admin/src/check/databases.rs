@@ -92,7 +92,8 @@ fn rights(database: &DatabaseConfig, login: &str, wall: &Wall) -> Vec<Finding> {
         tell(&wall.creates_in, "may make things in the schema");
     }
     tell(&wall.owned, "owns");
-    tell(&wall.functions, "may execute");
+    tell(&wall.open_functions, "may execute, as everybody,");
+    tell(&wall.given_functions, "may execute");
     tell(&wall.definers, "may execute with its owner's rights");
     if let Some(table) = wall.credentials.first() {
         let detail = format!("{name}: {login} reads {table}: password hashes or sessions");

@@ -247,17 +247,30 @@ fn credentials(role: &str, wall: &Wall) -> Option<Part> {
 }
 
 fn functions(role: &str, wall: &Wall) -> Option<Part> {
-    if wall.functions.is_empty() {
+    let (open, given) = (&wall.open_functions, &wall.given_functions);
+    if open.is_empty() && given.is_empty() {
         return None;
     }
-    let list = wall.functions.join(",\n  ");
-    Some(
-        Part::new(
-            "Functions that reach files, sessions, locks or the network, or run SQL in a text.",
-        )
-        .note("Everybody loses them here; whoever needs one gets it back by a GRANT EXECUTE.")
-        .statement(format!("REVOKE EXECUTE ON ROUTINE\n  {list}\n  FROM PUBLIC, {role}")),
-    )
+    let listed = |functions: &[String]| functions.join(",\n  ");
+    let mut part = Part::new(
+        "Functions that reach files, sessions, locks or the network, or run SQL in a text.",
+    );
+    if !open.is_empty() {
+        let open = listed(open);
+        if !wall.others.is_empty() {
+            let others = wall.others.join(", ");
+            part = part
+                .note("Everybody could execute them. The other roles keep that by a right of their own.")
+                .statement(format!("GRANT EXECUTE ON ROUTINE\n  {open}\n  TO {others}"));
+        }
+        part =
+            part.statement(format!("REVOKE EXECUTE ON ROUTINE\n  {open}\n  FROM PUBLIC, {role}"));
+    }
+    if !given.is_empty() {
+        let given = listed(given);
+        part = part.statement(format!("REVOKE EXECUTE ON ROUTINE\n  {given}\n  FROM {role}"));
+    }
+    Some(part)
 }
 
 fn definers(role: &str, wall: &Wall) -> Option<Part> {

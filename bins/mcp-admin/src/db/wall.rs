@@ -20,8 +20,12 @@ pub(crate) struct Wall {
     pub(crate) powers: Vec<String>,
     /// Other roles whose rights it has.
     pub(crate) memberships: Vec<String>,
-    /// Functions that no statement of a caller may name, and that it may execute.
-    pub(crate) functions: Vec<String>,
+    /// Functions that no statement of a caller may name, and that it may execute: those that
+    /// everybody may, and those that it was given.
+    pub(crate) open_functions: Vec<String>,
+    pub(crate) given_functions: Vec<String>,
+    /// Whoever else has the rights of everybody, and should keep them.
+    pub(crate) others: Vec<String>,
     /// Functions of this database that run with the rights of their owner.
     pub(crate) definers: Vec<String>,
     /// Tables and views that it may write to.
@@ -43,11 +47,10 @@ pub(crate) struct Wall {
 }
 
 /// Denied to statements, but not taken from a role: the server itself uses them (to be another
-/// role, to end what does not heed a cancel, to give locks back), or PostgreSQL's own views do,
-/// which monitoring reads.
+/// role, to end what does not heed a cancel, to give locks back).
 fn is_needed(name: &str) -> bool {
     const NEEDED: [&str; 3] = ["set_config", "pg_terminate_backend", "pg_advisory_unlock_all"];
-    NEEDED.contains(&name) || name.starts_with("pg_stat_")
+    NEEDED.contains(&name)
 }
 
 const ROLE: &str = "
@@ -68,11 +71,20 @@ SELECT quote_ident(g.rolname), (g.rolname LIKE 'pg\\_%')::text
 /// `$1`: the role, or `public`. Name, signature, owner's rights, and whether it is PostgreSQL's.
 const FUNCTIONS: &str = "
 SELECT p.proname, format('%I.%I(%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)),
-       p.prosecdef::text, (p.proowner = 10)::text
+       p.prosecdef::text, (p.proowner = 10)::text,
+       has_function_privilege('public', p.oid, 'EXECUTE')::text
   FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
  WHERE has_function_privilege($1, p.oid, 'EXECUTE') AND has_schema_privilege($1, n.oid, 'USAGE')
    AND (SELECT bool_and(r.rolname <> $1 OR p.proowner <> r.oid) FROM pg_roles AS r)
  ORDER BY 2";
+
+/// Not those whose rights the role has: it would get back what it lost.
+const OTHERS: &str = "
+SELECT quote_ident(o.rolname) FROM pg_roles AS o
+ WHERE NOT o.rolsuper AND o.rolname NOT LIKE 'pg\\_%' AND o.rolname <> $1
+   AND NOT EXISTS (SELECT FROM pg_roles AS r
+                    WHERE r.rolname = $1 AND pg_has_role(r.oid, o.oid, 'MEMBER'))
+ ORDER BY 1";
 
 const WRITABLE: &str = "
 SELECT c.oid::regclass FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -126,13 +138,14 @@ SELECT quote_ident(n.nspname), min(c.oid::regclass::text) FILTER (WHERE c.relkin
  GROUP BY n.nspname ORDER BY 1";
 
 impl Wall {
-    /// Looks at what `role` may do here.
-    pub(crate) async fn look(asked: &mut Asked, role: &str) -> Result<Self, Fault> {
+    /// Looks at what the role `wanted` may do here.
+    pub(crate) async fn look(asked: &mut Asked, wanted: &str) -> Result<Self, Fault> {
         let mut wall = Self::default();
-        wall.look_at_role(asked, role).await?;
+        wall.look_at_role(asked, wanted).await?;
         // The rights that everybody has are those of a role which is yet to be made.
-        let role = if wall.exists { role } else { "public" };
+        let role = if wall.exists { wanted } else { "public" };
         wall.look_at_functions(asked, role).await?;
+        wall.others = names(&asked.column(OTHERS, &[wanted]).await?);
         wall.writable = names(&asked.column(WRITABLE, &[role]).await?);
         wall.sequences = names(&asked.column(SEQUENCES, &[role]).await?);
         wall.owned = names(&asked.column(OWNED, &[role]).await?);
@@ -167,12 +180,19 @@ impl Wall {
 
     async fn look_at_functions(&mut self, asked: &mut Asked, role: &str) -> Result<(), Fault> {
         for row in asked.rows(FUNCTIONS, &[role]).await? {
-            let Ok([name, signature, is_definer, is_systems]) = <[String; 4]>::try_from(row) else {
+            let Ok([name, signature, is_definer, is_systems, is_open]) =
+                <[String; 5]>::try_from(row)
+            else {
                 continue;
             };
             let denied = mcp_sql::is_denied(&name);
             if denied && !is_needed(&name) {
-                self.functions.push(escaped(&signature));
+                let list = if is_open == "true" {
+                    &mut self.open_functions
+                } else {
+                    &mut self.given_functions
+                };
+                list.push(escaped(&signature));
             } else if is_definer == "true" && !denied && !is_catalogs(&signature, &is_systems) {
                 self.definers.push(escaped(&signature));
             }
