@@ -7,7 +7,7 @@ use std::path::Path;
 use mcp_identity::{AuditAction, DatabaseName, DbRole, RoleName, Subject, UserName};
 use mcp_password::PasswordHash;
 use mcp_store::{Account, AccountStore as _, AddRejection, UserRecord};
-use mcp_store_file::{FileAccounts, KeptUser, UserFile};
+use mcp_store_file::{KeptUser, UserFile};
 use serde_json::{Value, json};
 
 use crate::desk::Desk;
@@ -22,54 +22,52 @@ enum Fate {
     Refused(String),
 }
 
+/// What the store takes of the file is added in one change of the users file, or none of it.
 pub(crate) fn import(file: &Path, desk: &Desk) -> Result<(), Fault> {
     let users = UserFile::open(file).for_its_owner().read()?;
     let store = accounts::open(desk)?;
     let accounts = desk.wait(store.accounts())?;
     let there: HashMap<UserName, UserRecord> =
         accounts.into_iter().map(|account| (account.record.name.clone(), account.record)).collect();
-    let mut fates = Vec::new();
-    let mut failed = None;
-    for KeptUser { record, .. } in users {
-        let name = record.name.clone();
-        match add(record, there.get(&name), &store, desk) {
-            Ok(fate) => fates.push((name, fate)),
-            Err(fault) => {
-                failed = Some(fault);
-                break;
-            }
-        }
-    }
+    let sorted: Vec<(UserRecord, Option<Fate>)> = users
+        .into_iter()
+        .map(|KeptUser { record, .. }| {
+            let fate = known(&record, there.get(&record.name));
+            (record, fate)
+        })
+        .collect();
+    let is_new = |(_, fate): &&(UserRecord, Option<Fate>)| fate.is_none();
+    let new: Vec<UserRecord> =
+        sorted.iter().filter(is_new).map(|(record, _)| record.clone()).collect();
+    let added = if new.is_empty() { Ok(Vec::new()) } else { desk.wait(store.add_accounts(new)) };
+    let added = added.map_err(|error| Fault::from(error).about("all users of the file"))?;
+    let mut answers = added.into_iter();
+    let fates: Vec<(UserName, Fate)> = sorted
+        .into_iter()
+        .map(|(record, fate)| (record.name, fate.unwrap_or_else(|| answered(answers.next()))))
+        .collect();
     let added = fates.iter().filter(|(_, fate)| matches!(fate, Fate::Added));
     let user = |(name, _): &(UserName, Fate)| (AuditAction::AddUser, Subject::User(name.clone()));
     desk.record_all(added.map(user));
-    // What was added stays: the same command goes on from there.
-    match failed {
-        Some(fault) => Err(fault),
-        None => report(&fates, desk),
-    }
+    report(&fates, desk)
 }
 
-fn add(
-    record: UserRecord,
-    there: Option<&UserRecord>,
-    store: &FileAccounts,
-    desk: &Desk,
-) -> Result<Fate, Fault> {
+/// What becomes of a record without asking the store to take it.
+fn known(record: &UserRecord, there: Option<&UserRecord>) -> Option<Fate> {
     if let Err(error) = PasswordHash::parse(record.password.expose()) {
-        return Ok(Fate::Refused(format!("the password hash {error}")));
+        return Some(Fate::Refused(format!("the password hash {error}")));
     }
-    if let Some(there) = there {
-        let same = there.password == record.password && there.created_at == record.created_at;
-        return Ok(if same { Fate::There } else { refused(&AddRejection::NameTaken) });
-    }
-    let name = record.name.clone();
-    match desk.wait(store.add_account(record)) {
-        Ok(()) => Ok(Fate::Added),
-        Err(AddRejection::Store(error)) => {
-            Err(Fault::from(error).about(format_args!("user {name}")))
-        }
-        Err(rejection) => Ok(refused(&rejection)),
+    let there = there?;
+    let same = there.password == record.password && there.created_at == record.created_at;
+    Some(if same { Fate::There } else { refused(&AddRejection::NameTaken) })
+}
+
+/// What the store said of a record. It answers for each.
+fn answered(answer: Option<Result<(), AddRejection>>) -> Fate {
+    match answer {
+        Some(Ok(())) => Fate::Added,
+        Some(Err(rejection)) => refused(&rejection),
+        None => Fate::Refused("the store did not say".to_owned()),
     }
 }
 

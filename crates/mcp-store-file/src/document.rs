@@ -45,8 +45,9 @@ impl<K: Kind> Document<K> {
         self.records().position(|record| K::id(record) == id)
     }
 
-    pub(crate) fn with(mut self, record: K::Record) -> Self {
-        self.entries.push(Entry { record, foreign: Foreign::default() });
+    pub(crate) fn with(mut self, records: Vec<K::Record>) -> Self {
+        let entry = |record| Entry { record, foreign: Foreign::default() };
+        self.entries.extend(records.into_iter().map(entry));
         self
     }
 

@@ -21,7 +21,8 @@ use crate::yaml;
 
 /// One change.
 pub(crate) enum Edit<K: Kind> {
-    Insert(K::Record),
+    /// Behind all others, in this order.
+    Insert(Vec<K::Record>),
     /// The record of the same name becomes this one.
     Replace(K::Record),
     Remove(Vec<K::Id>),
@@ -55,7 +56,7 @@ fn one_more<K: Kind>(
     let (after, kept) = edited(text, &document, &edit).ok_or_else(unable)?;
     let kept = kept.holds(text, &after);
     let intended = match edit {
-        Edit::Insert(record) => document.with(record),
+        Edit::Insert(records) => document.with(records),
         Edit::Replace(record) => document.replacing(record),
         Edit::Remove(ids) => document.without(&ids),
     };
@@ -113,13 +114,18 @@ fn edited<K: Kind>(text: &str, before: &Document<K>, edit: &Edit<K>) -> Option<(
     let file = YamlFile::from_str(text).ok()?;
     let document = file.document()?;
     let kept = match edit {
-        Edit::Insert(record) => insert(&document, before, record).map(|()| Kept::Lines)?,
+        Edit::Insert(records) => {
+            insert(&document, before, records.first()?).map(|()| Kept::Lines)?
+        }
         Edit::Replace(record) => change(&document, text, before, record)?,
         Edit::Remove(ids) => remove(&document, before, ids).map(|()| Kept::Lines)?,
     };
     let mut text = file.to_string();
     if !text.ends_with('\n') {
         text.push('\n');
+    }
+    if let Edit::Insert(records) = edit {
+        text = append::<K>(text, before.layout, records.get(1..)?)?;
     }
     Some((text, kept))
 }
@@ -145,6 +151,53 @@ fn insert<K: Kind>(
         }
     }
     Some(())
+}
+
+/// Writes more entries behind the last one, as it stands. One by one, a thousand would take
+/// minutes: each would walk through all that are there.
+fn append<K: Kind>(mut text: String, layout: Layout, records: &[K::Record]) -> Option<String> {
+    if records.is_empty() {
+        return Some(text);
+    }
+    let last = last_entry::<K>(&text, layout)?;
+    let line = text[..last.start].rfind('\n').map_or(0, |end| end + 1);
+    let rest = &text[line..];
+    let dent = rest[..rest.len() - rest.trim_start_matches(' ').len()].to_owned();
+    let end = last.start + text[last.clone()].trim_end().len();
+    let place = text[end..].find('\n').map(|more| end + more + 1)?;
+    let mut more = String::new();
+    for record in records {
+        for line in alone::<K>(layout, record)?.lines() {
+            more.extend([&dent, line, "\n"]);
+        }
+    }
+    text.insert_str(place, &more);
+    Some(text)
+}
+
+/// Where the last entry stands.
+fn last_entry<K: Kind>(text: &str, layout: Layout) -> Option<Range<usize>> {
+    let document = YamlFile::from_str(text).ok()?.document()?;
+    let position = match layout {
+        Layout::List => {
+            let list = document.get_sequence(K::WORDS.root)?;
+            list.get(list.len().checked_sub(1)?)?.byte_range()
+        }
+        Layout::Map => document.get_mapping(K::WORDS.root)?.entries().last()?.byte_range(),
+    };
+    Some(range(position))
+}
+
+/// An entry as it stands in a file without others.
+fn alone<K: Kind>(layout: Layout, record: &K::Record) -> Option<String> {
+    let entry = entry::<K>(layout, record)?;
+    let document = match layout {
+        Layout::List => SequenceBuilder::new().item(entry).build_document(),
+        Layout::Map => {
+            MappingBuilder::new().pair(K::id(record).to_string(), entry).build_document()
+        }
+    };
+    Some(document.to_string())
 }
 
 fn remove<K: Kind>(

@@ -94,7 +94,7 @@ impl TokenFile {
                 return Err(InsertRejection::HashTaken);
             }
             let change = Change::Token(record.id.clone());
-            Ok((Work::one(Edit::Insert(record), change), ()))
+            Ok((Work::one(Edit::Insert(vec![record]), change), ()))
         })
     }
 
@@ -114,7 +114,7 @@ impl TokenFile {
             }
             let Rotated { old, new } = rotated.clone();
             let (ends, begins) = (Change::Token(old.id.clone()), Change::Token(new.id.clone()));
-            let work = Work::one(Edit::Replace(old), ends).and(Edit::Insert(new), begins);
+            let work = Work::one(Edit::Replace(old), ends).and(Edit::Insert(vec![new]), begins);
             Ok((work, rotated))
         })
     }

@@ -1,5 +1,6 @@
 //! User accounts in a YAML file.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -80,16 +81,35 @@ impl UserFile {
     /// [`AddRejection::NameTaken`] and [`AddRejection::EmailTaken`] change nothing. What a file
     /// cannot keep (no address, no hash) is [`AddRejection::Store`].
     pub fn insert_now(&self, record: UserRecord) -> Result<(), AddRejection> {
-        self.keepable(&record)?;
+        self.insert_all_now(vec![record])?.into_iter().collect()
+    }
+
+    /// Keeps new users, in one change of the file: all that it takes, or none. Says of each
+    /// whether it was taken.
+    ///
+    /// # Errors
+    /// [`StoreError`]; none was taken then.
+    pub fn insert_all_now(
+        &self,
+        records: Vec<UserRecord>,
+    ) -> Result<Vec<Result<(), AddRejection>>, StoreError> {
         self.0.rewrite(|document| {
-            if document.place(&record.name).is_some() {
-                return Err(AddRejection::NameTaken);
+            let mut taken = Taken::of(document);
+            let (mut added, mut said) = (Vec::new(), Vec::new());
+            for record in records {
+                let answer = self.keepable(&record).map_err(AddRejection::from);
+                let answer = answer.and_then(|()| taken.take(&record));
+                if answer.is_ok() {
+                    added.push(KeptUser::new(record));
+                }
+                said.push(answer);
             }
-            if is_email_taken(document, &record) {
-                return Err(AddRejection::EmailTaken);
-            }
-            let change = Change::User(record.name.clone());
-            Ok((Work::one(Edit::Insert(KeptUser::new(record)), change), ()))
+            let change = match added.as_slice() {
+                [] => return Ok((Work::none(), said)),
+                [one] => Change::User(one.record.name.clone()),
+                _ => Change::Everything,
+            };
+            Ok((Work::one(Edit::Insert(added), change), said))
         })
     }
 
@@ -246,6 +266,35 @@ impl UserFile {
 impl fmt::Debug for UserFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UserFile").field("path", &self.path()).finish_non_exhaustive()
+    }
+}
+
+/// What may stand in a file once only.
+struct Taken {
+    names: HashSet<UserName>,
+    emails: HashSet<String>,
+}
+
+impl Taken {
+    fn of(document: &Document<Users>) -> Self {
+        let email = |kept: &KeptUser| kept.record.email.as_deref().map(email_key);
+        Self {
+            names: document.records().map(|kept| kept.record.name.clone()).collect(),
+            emails: document.records().filter_map(email).collect(),
+        }
+    }
+
+    fn take(&mut self, record: &UserRecord) -> Result<(), AddRejection> {
+        if self.names.contains(&record.name) {
+            return Err(AddRejection::NameTaken);
+        }
+        let email = record.email.as_deref().map(email_key);
+        if email.as_ref().is_some_and(|email| self.emails.contains(email)) {
+            return Err(AddRejection::EmailTaken);
+        }
+        self.names.insert(record.name.clone());
+        self.emails.extend(email);
+        Ok(())
     }
 }
 

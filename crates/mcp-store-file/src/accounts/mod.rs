@@ -150,6 +150,18 @@ impl FileAccounts {
         FileAccountsWatch::of(&self.users, &self.desk, &self.changes)
     }
 
+    /// Keeps new accounts, in one change of the users file: all that it takes, or none. Says of
+    /// each whether it was taken.
+    ///
+    /// # Errors
+    /// [`StoreError`]; none was taken then, unless it says that the change is not durable.
+    pub async fn add_accounts(
+        &self,
+        records: Vec<UserRecord>,
+    ) -> Result<Vec<Result<(), AddRejection>>, StoreError> {
+        self.ask(move |clerk| clerk.add_all(records)).await
+    }
+
     /// Finishes what was asked for before and closes the database. What is asked for after fails:
     /// the store is down. A store that is dropped does the same, and nobody waits for it.
     pub async fn close(&self) {

@@ -199,3 +199,36 @@ async fn every_change_is_told_and_none_blocks_the_runtime() {
         assert_eq!(changes.next().await, Some(Change::User(name("alice"))));
     }
 }
+
+#[test]
+fn many_new_users_are_one_change_that_leaves_every_line_alone_in_both_layouts() {
+    for text in [MAP, LIST] {
+        let kept = kept(text);
+        let before = kept.users.read().unwrap();
+        let mut records: Vec<_> = (0..300).map(|n| record(&format!("user {n}"))).collect();
+        records.insert(1, record("ALICE"));
+        let hostile = UserRecord { note: "a: \"b\"\n# c".to_owned(), ..record("null") };
+        records.push(hostile);
+        let said = kept.users.insert_all_now(records.clone()).unwrap();
+        assert_eq!(said.iter().position(|said| *said == Err(AddRejection::NameTaken)), Some(1));
+        records.remove(1);
+        let read = kept.users.read().unwrap();
+        let (old, new) = read.split_at(before.len());
+        assert_eq!(old, before);
+        assert!(new.iter().map(|kept| &kept.record).eq(&records), "in their order");
+        let mut lines = kept.text();
+        for line in text.lines() {
+            let place = lines.find(line).map(|place| place + line.len());
+            assert!(place.is_some(), "{line} is gone");
+            lines.drain(..place.unwrap_or_default());
+        }
+    }
+}
+
+#[test]
+fn many_new_users_of_whom_the_file_takes_none_change_nothing() {
+    let kept = kept(MAP);
+    let said = kept.users.insert_all_now(vec![record("alice"), record("carol")]).unwrap();
+    assert!(said.iter().all(|said| *said == Err(AddRejection::NameTaken)));
+    assert_eq!(kept.text(), MAP);
+}

@@ -15,7 +15,7 @@
 
 use mcp_identity::UserName;
 use mcp_store::{
-    Account, AddRejection, EditRejection, LoginSession, SessionSelector, StoreError,
+    Account, AddRejection, Change, EditRejection, LoginSession, SessionSelector, StoreError,
     StoreErrorKind, UserEdit, UserRecord,
 };
 
@@ -31,6 +31,18 @@ impl Clerk {
             Err(AddRejection::NameTaken | AddRejection::EmailTaken) => {}
             Err(AddRejection::Store(error)) if error.kind != StoreErrorKind::NotDurable => {}
             Ok(()) | Err(AddRejection::Store(_)) => self.tell_user(&name),
+        }
+        added
+    }
+
+    pub(in crate::accounts) fn add_all(
+        &self,
+        records: Vec<UserRecord>,
+    ) -> Result<Vec<Result<(), AddRejection>>, StoreError> {
+        let added = self.roll.users.insert_all_now(records);
+        let unsure = |error: &StoreError| error.kind == StoreErrorKind::NotDurable;
+        if added.as_ref().err().is_none_or(unsure) {
+            self.changes.tell(Change::Everything);
         }
         added
     }
