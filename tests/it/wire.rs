@@ -35,7 +35,13 @@ fn in_any_revision() -> Vec<(&'static str, Value, Outcome)> {
         ("tools/call", query("SELECT * FROM customers"), Result),
         ("tools/call", call("query_database", &as_json), Result),
         ("tools/call", call("get_schema_info", &json!({})), Result),
+        ("tools/call", call("execute_explain", &as_json), Result),
+        ("tools/call", call("execute_explain", &json!({ "query": "TABLE customers" })), Result),
+        ("tools/call", call("count_rows", &json!({ "table": "customers" })), Result),
+        ("tools/call", call("list_databases", &json!({})), Result),
+        ("tools/call", call("read_resource", &json!({ "uri": "pg://system_info" })), Result),
         ("tools/call", query("SELECT nonsense"), Failure),
+        ("tools/call", query("SELECT 1 / (50 - n) FROM generate_series(1, 999) AS n"), Failure),
         ("tools/call", query("DROP TABLE customers"), Failure),
         ("tools/call", call("query_database", &json!({})), Failure),
         ("tools/call", call("query_database", &json!({ "query": 3 })), Failure),
@@ -43,11 +49,35 @@ fn in_any_revision() -> Vec<(&'static str, Value, Outcome)> {
         ("tools/call", json!({}), Error(-32602)),
         ("nonsense", json!({}), Error(-32601)),
     ]
+    .into_iter()
+    .chain(of_resources_and_prompts())
+    .collect()
+}
+
+fn of_resources_and_prompts() -> Vec<(&'static str, Value, Outcome)> {
+    let complete = |reference: Value, name: &str| json!({ "ref": reference, "argument": { "name": name, "value": "" } });
+    let table = json!({ "type": "ref/resource", "uri": "pg://schema/{schema}/{table}" });
+    let prompt = json!({ "type": "ref/prompt", "name": "explore-database" });
+    let explore = json!({ "name": "explore-database", "arguments": { "schema": "public" } });
+    vec![
+        ("resources/list", json!({}), Result),
+        ("resources/templates/list", json!({}), Result),
+        ("resources/read", json!({ "uri": "pg://system_info" }), Result),
+        ("resources/read", json!({ "uri": "pg://schema/public/customers" }), Result),
+        ("prompts/list", json!({}), Result),
+        ("prompts/get", explore, Result),
+        ("prompts/get", json!({ "name": "diagnose-query-issue" }), Error(-32602)),
+        ("prompts/get", json!({ "name": "nonsense" }), Error(-32602)),
+        ("completion/complete", complete(table.clone(), "schema"), Result),
+        ("completion/complete", complete(table, "nonsense"), Error(-32602)),
+        ("completion/complete", complete(prompt, "database"), Result),
+    ]
 }
 
 fn in_a_legacy_revision() -> Vec<(&'static str, Value, Outcome)> {
     let mut rows = in_any_revision();
     rows.push(("ping", json!({}), Result));
+    rows.push(("resources/read", json!({ "uri": "pg://nonsense" }), Error(-32002)));
     rows.push(("server/discover", json!({}), Error(-32601)));
     rows
 }
@@ -55,6 +85,7 @@ fn in_a_legacy_revision() -> Vec<(&'static str, Value, Outcome)> {
 fn in_the_modern_revision() -> Vec<(&'static str, Value, Outcome)> {
     let mut rows = in_any_revision();
     rows.push(("server/discover", json!({}), Result));
+    rows.push(("resources/read", json!({ "uri": "pg://nonsense" }), Error(-32602)));
     rows.push(("ping", json!({}), Error(-32601)));
     rows
 }

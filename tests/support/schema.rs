@@ -110,6 +110,22 @@ pub fn assert_message(revision: &str, method: &str, message: &Value) {
     }
 }
 
+/// Fails a test whose data is not what a tool's own schema promises.
+///
+/// # Panics
+/// With what is wrong with it, and when the schema is none.
+#[track_caller]
+pub fn assert_satisfies(schema: &Value, data: &Value) {
+    const URL: &str = "mcp://offered/schema.json";
+    let mut compiler = Compiler::new();
+    compiler.add_resource(URL, schema.clone()).expect("a good address");
+    let mut schemas = Schemas::new();
+    let index = compiler.compile(URL, &mut schemas).expect("a schema");
+    if let Err(fault) = schemas.validate(data, index) {
+        panic!("{fault}\nin {data:#}");
+    }
+}
+
 /// What [`assert_valid`] asserts.
 ///
 /// # Errors

@@ -71,7 +71,10 @@ SELECT p.part, v.nspname, v.relname,
            CASE k.contype WHEN 'p' THEN 'primary key' WHEN 'u' THEN 'unique'
                 WHEN 'f' THEN 'references ' || k.confrelid::regclass || '('
                      || (SELECT pg_catalog.quote_ident(f.attname) FROM pg_catalog.pg_attribute AS f
-                          WHERE f.attrelid = k.confrelid AND f.attnum = k.confkey[1]) || ')' END,
+                          WHERE f.attrelid = k.confrelid AND f.attnum = k.confkey[1]) || ')'
+                     || CASE k.confdeltype WHEN 'c' THEN ' on delete cascade'
+                             WHEN 'n' THEN ' on delete set null'
+                             WHEN 'd' THEN ' on delete set default' ELSE '' END END,
            (SELECT a.attname::text FROM pg_catalog.pg_attribute AS a
              WHERE a.attrelid = k.conrelid AND a.attnum = k.conkey[1])
       FROM visible AS v

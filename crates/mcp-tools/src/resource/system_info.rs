@@ -23,11 +23,11 @@ SELECT pg_catalog.json_build_object(
   'is_standby', pg_catalog.pg_is_in_recovery(),
   'user', current_user,
   'search_path', pg_catalog.current_schemas(false),
-  'schemas', (SELECT pg_catalog.coalesce(pg_catalog.json_agg(n.nspname ORDER BY n.nspname), '[]')
+  'schemas', (SELECT coalesce(pg_catalog.json_agg(n.nspname ORDER BY n.nspname), '[]')
                 FROM pg_catalog.pg_namespace AS n
                WHERE pg_catalog.has_schema_privilege(n.oid, 'USAGE')
                  AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'),
-  'extensions', (SELECT pg_catalog.coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
+  'extensions', (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
                    'name', e.extname, 'version', e.extversion) ORDER BY e.extname), '[]')
                    FROM pg_catalog.pg_extension AS e))
   FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database()";
