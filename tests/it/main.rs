@@ -23,6 +23,8 @@ mod fixture;
 mod fixture_clients;
 mod fixture_wire;
 mod hot_reload;
+mod mail_sending;
+mod mail_test;
 mod queries;
 mod readme;
 mod resources;

@@ -7,6 +7,7 @@ pub mod clients;
 mod fixture;
 mod http;
 mod installation;
+mod mail_server;
 mod process;
 pub mod schema;
 
@@ -14,6 +15,7 @@ pub use binaries::binary;
 pub use fixture::FixtureServer;
 pub use http::{Request, Response};
 pub use installation::Installation;
+pub use mail_server::MailServer;
 pub use process::ServerProcess;
 
 /// Tries until it is so, for as long as any test should wait. Word of a change takes a moment.

@@ -100,6 +100,11 @@ Examples:
         #[command(subcommand)]
         command: DbCommand,
     },
+    /// Find out whether letters get out
+    Mail {
+        #[command(subcommand)]
+        command: MailCommand,
+    },
     /// Check configuration, files, modes and owners; exit 1 if something must be mended
     Check {
         /// Connect to each database, too, and look at what its role may do there
@@ -199,6 +204,19 @@ pub(crate) struct AuditArgs {
     /// Go on with what is recorded from now on, until Ctrl-C; with --json, one document a line
     #[arg(long)]
     pub(crate) follow: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum MailCommand {
+    /// Send one letter as configured, and say each step
+    #[command(after_help = "\
+Examples:
+  mcp-admin mail test you@example.com
+  mcp-admin mail test you@example.com --json")]
+    Test {
+        /// Whom it goes to
+        address: String,
+    },
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

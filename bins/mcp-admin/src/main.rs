@@ -1,5 +1,5 @@
 //! The tool of the operator: users and tokens made, changed and removed while the server runs,
-//! sessions ended, the audit log read, the installation checked.
+//! sessions ended, the audit log read, the installation checked, a letter sent to try.
 //!
 //! Data goes to standard output, talk to standard error. Exit codes: 0 done and durable, 1
 //! refused for a reason that can be mended, 2 our failure, 64 a command line that was not
@@ -16,6 +16,7 @@ mod desk;
 mod expiry;
 mod grants;
 mod legacy;
+mod mail;
 mod manual;
 mod operator;
 mod output;
@@ -77,6 +78,7 @@ fn run(arguments: Vec<OsString>) -> Result<(), Fault> {
         Command::Audit(arguments) => audit::run(&arguments, &desk),
         Command::HashPassword { algorithm } => users::hash_password(algorithm, &desk),
         Command::Db { command } => db::run(&command, &desk),
+        Command::Mail { command } => mail::run(&command, &desk),
         Command::Check { databases } => check::run(databases, &desk),
         Command::Config { command } => config::run(&command, &desk),
         Command::Completions { shell } => manual::completions(shell, output),

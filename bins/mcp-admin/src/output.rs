@@ -181,6 +181,15 @@ impl Output {
         }
     }
 
+    /// A line of work that goes on. Nothing where one document is wanted, which says it at its
+    /// end; a reader that went away does not stop the work.
+    pub(crate) fn progress(self, line: &str) {
+        if !self.json {
+            let mut stdout = io::stdout().lock();
+            let _ = stdout.write_all(line.as_bytes()).and_then(|()| stdout.flush());
+        }
+    }
+
     /// One of many: a line of text, or a document on one line.
     pub(crate) fn stream(self, line: &str, document: &Value) -> io::Result<()> {
         let mut stdout = io::stdout().lock();

@@ -37,10 +37,7 @@ impl ListenAddress {
     /// elsewhere: what it resolves to may change.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
-        self.host.as_deref().is_some_and(|host| {
-            host.eq_ignore_ascii_case("localhost")
-                || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-        })
+        self.host.as_deref().is_some_and(is_this_machine)
     }
 }
 
@@ -112,6 +109,26 @@ pub(crate) fn is_host_name(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= 253
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
+}
+
+/// A host that is connected to: a name, or an address of either family without brackets.
+pub(crate) fn is_mail_host(text: &str) -> bool {
+    is_host_name(text) || text.parse::<IpAddr>().is_ok()
+}
+
+/// `local@domain` in shape: one word without what sets addresses apart in a header.
+pub(crate) fn is_mail_address(text: &str) -> bool {
+    let is_word = |part: &str| {
+        !part.is_empty() && !part.contains(|c: char| c.is_whitespace() || "<>,;:\"()@".contains(c))
+    };
+    text.len() <= 254
+        && text.split_once('@').is_some_and(|(local, domain)| is_word(local) && is_word(domain))
+}
+
+/// Is the host this machine, whatever a resolver says?
+pub(crate) fn is_this_machine(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// A host as a `Host` header names it: with or without a port, IPv6 in brackets.

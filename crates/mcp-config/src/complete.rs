@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::address::ListenAddress;
+use crate::address::{ListenAddress, is_this_machine};
 use crate::error::{ConfigError, Fault};
 use crate::layer::Settings;
 use crate::origin::{Layer, Origin, Setting};
@@ -39,6 +39,7 @@ pub(crate) fn complete(
         }
     }
     check_tls(settings)?;
+    check_mail(settings)?;
     check_names(settings)
 }
 
@@ -120,6 +121,9 @@ fn derive(
             let folder = users.and_then(Path::parent).filter(|path| path != &Path::new(""));
             path(folder.unwrap_or(Path::new(".")))
         }
+        key if key.starts_with("smtp.") || key.starts_with("mail.") => {
+            Ok(derive_mail(settings, key))
+        }
         "databases[].name" if index == 0 => Ok(Some(Value::Text("default".into()))),
         "databases[].name" => Err(unnamed(settings, place)),
         // As libpq does; beside a url the user is the url's, and so is this.
@@ -133,6 +137,19 @@ fn derive(
             None => Ok(None),
         },
         _ => Ok(None),
+    }
+}
+
+fn derive_mail(settings: &Settings, key: &str) -> Option<Value> {
+    let is_tls = is_on(settings, "smtp.tls");
+    let outbox = if is_on(settings, "smtp.enabled") { "smtp" } else { "none" };
+    match key {
+        "smtp.enabled" => Some(Value::Bool(get(settings, "smtp.host", 0).is_some())),
+        // The ports of submission with STARTTLS and with TLS (RFC 8314 §7.3).
+        "smtp.port" => Some(Value::Integer(if is_tls { 465 } else { 587 })),
+        "smtp.starttls" => Some(Value::Bool(!is_tls)),
+        "mail.outbox" => Some(Value::Text(outbox.into())),
+        _ => None,
     }
 }
 
@@ -154,16 +171,60 @@ fn unnamed(settings: &Settings, place: Place) -> ConfigError {
 }
 
 fn check_tls(settings: &Settings) -> Result<(), ConfigError> {
-    let enabled = "http.tls.enabled";
-    for needed in ["http.tls.cert_file", "http.tls.key_file"] {
-        if is_on(settings, enabled) && get(settings, needed, 0).is_none() {
-            let origin = get(settings, enabled, 0).map(|setting| setting.origin.clone());
-            let fault = Fault::Needs(needed.into());
-            let origin = origin.unwrap_or(Origin::Default);
-            return Err(ConfigError::new(origin, Some(enabled.into()), fault));
+    if is_on(settings, "http.tls.enabled") {
+        for needed in ["http.tls.cert_file", "http.tls.key_file"] {
+            check_beside(settings, "http.tls.enabled", needed)?;
         }
     }
     Ok(())
+}
+
+/// Does the key that is needed beside another stand there?
+fn check_beside(settings: &Settings, path: &str, needed: &str) -> Result<(), ConfigError> {
+    match get(settings, needed, 0) {
+        Some(_) => Ok(()),
+        None => Err(at_fault(settings, path, Fault::Needs(needed.into()))),
+    }
+}
+
+/// The error of a key, told where that key was set.
+fn at_fault(settings: &Settings, path: &str, fault: Fault) -> ConfigError {
+    let origin = get(settings, path, 0).map(|setting| setting.origin.clone());
+    ConfigError::new(origin.unwrap_or(Origin::Default), Some(path.into()), fault)
+}
+
+/// Letters go somewhere, encrypted or no further than this machine, by a login that is whole.
+fn check_mail(settings: &Settings) -> Result<(), ConfigError> {
+    for (path, needed) in [("smtp.user", "smtp.password"), ("smtp.password", "smtp.user")] {
+        if get(settings, path, 0).is_some() {
+            check_beside(settings, path, needed)?;
+        }
+    }
+    if is_on(settings, "smtp.tls") && is_on(settings, "smtp.starttls") {
+        let other = "smtp.starttls".into();
+        return Err(at_fault(settings, "smtp.tls", Fault::Excludes { other })
+            .with_hint("smtp.tls is for port 465, smtp.starttls for 587: keep one of them"));
+    }
+    if is_on(settings, "smtp.enabled") {
+        // Where it is on because there is a host, the host is what the operator wrote.
+        check_beside(settings, "smtp.enabled", "smtp.host")?;
+        check_beside(settings, "smtp.host", "smtp.from_email")?;
+        check_protection(settings)?;
+    } else if text(settings, "mail.outbox", 0) == Some("smtp") {
+        return Err(at_fault(settings, "mail.outbox", Fault::Needs("smtp.host".into())));
+    }
+    Ok(())
+}
+
+fn check_protection(settings: &Settings) -> Result<(), ConfigError> {
+    let is_protected = is_on(settings, "smtp.tls") || is_on(settings, "smtp.starttls");
+    let is_local = text(settings, "smtp.host", 0).is_some_and(is_this_machine);
+    if is_protected || is_local {
+        return Ok(());
+    }
+    let fault = Fault::Needs("smtp.starttls or smtp.tls".into());
+    Err(at_fault(settings, "smtp.host", fault)
+        .with_hint("letters go in the clear to a server on this machine only"))
 }
 
 fn check_names(settings: &Settings) -> Result<(), ConfigError> {

@@ -150,16 +150,27 @@ impl Walk<'_> {
             let read = key.kind.read(&entry.node);
             read.ok_or_else(|| layer::bad_value(key, Some(describe_for(key, &entry.node))))
         };
-        let value = match value.map_err(|fault| self.error(entry, path, fault))? {
-            Value::Path(text) => {
-                let absolute = self.beside(&text).into_os_string().into_string();
-                let text = absolute.map_err(|_| self.error(entry, path, Fault::PathNotUtf8))?;
-                Value::Path(text)
-            }
-            other => other,
-        };
+        let value = value.and_then(|value| self.settled(key, value));
+        let value = value.map_err(|fault| self.error(entry, path, fault))?;
         let setting = Setting { value, origin: self.origin(entry), layer: Layer::File };
         layer::put(&mut self.layer.settings, found.place, setting)
+    }
+
+    /// The same value with its path, if it has one, no longer relative.
+    fn settled(&self, key: &Key, value: Value) -> Result<Value, Fault> {
+        let absolute = |text: &str| {
+            self.beside(text).into_os_string().into_string().map_err(|_| Fault::PathNotUtf8)
+        };
+        match (value, key.kind) {
+            (Value::Path(text), _) => absolute(&text).map(Value::Path),
+            (Value::Text(text), Kind::WordOrPath { prefix, .. }) => {
+                Ok(Value::Text(match text.strip_prefix(prefix) {
+                    Some(path) => format!("{prefix}{}", absolute(path)?),
+                    None => text,
+                }))
+            }
+            (other, _) => Ok(other),
+        }
     }
 
     /// A path of the file, relative to the file.

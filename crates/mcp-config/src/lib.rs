@@ -56,6 +56,8 @@ pub use section::audit::AuditConfig;
 pub use section::databases::{DatabaseConfig, SslMode};
 pub use section::http::{HttpAuthConfig, HttpConfig, HttpLimits, TlsConfig};
 pub use section::log::{LogConfig, LogFormat, LogLevel};
+pub use section::mail::{MailConfig, MailOutbox};
 pub use section::passwords::{PasswordAlgorithm, PasswordPolicy, PasswordsConfig};
+pub use section::smtp::SmtpConfig;
 pub use section::state::StateConfig;
 pub use show::{Changed, Shown, changes, show};

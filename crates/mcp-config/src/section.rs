@@ -4,7 +4,9 @@ pub(crate) mod audit;
 pub(crate) mod databases;
 pub(crate) mod http;
 pub(crate) mod log;
+pub(crate) mod mail;
 pub(crate) mod passwords;
+pub(crate) mod smtp;
 pub(crate) mod state;
 
 use schemars::JsonSchema;
@@ -14,7 +16,9 @@ use audit::AuditConfig;
 use databases::DatabaseConfig;
 use http::HttpConfig;
 use log::LogConfig;
+use mail::MailConfig;
 use passwords::PasswordsConfig;
+use smtp::SmtpConfig;
 use state::StateConfig;
 
 /// The configuration of mcp-server and mcp-admin.
@@ -30,6 +34,10 @@ pub struct Config {
     pub databases: Vec<DatabaseConfig>,
     /// Which passwords may be chosen, and how they are hashed.
     pub passwords: PasswordsConfig,
+    /// The server that letters are handed to.
+    pub smtp: SmtpConfig,
+    /// Where letters go.
+    pub mail: MailConfig,
     /// The record of what happened to credentials.
     pub audit: AuditConfig,
     /// What the server keeps for itself.

@@ -4,12 +4,20 @@
 //! A new section: a file in `section/` with its types and its `KEYS`, a field in
 //! [`Config`](crate::Config), a line in [`SECTIONS`].
 
-use crate::section::{audit, databases, http, log, passwords, state};
+use crate::section::{audit, databases, http, log, mail, passwords, smtp, state};
 use crate::value::Kind;
 
 /// The rows of every section, in the order in which they are shown.
-pub(crate) const SECTIONS: [&[Key]; 6] =
-    [http::KEYS, databases::KEYS, passwords::KEYS, audit::KEYS, state::KEYS, log::KEYS];
+pub(crate) const SECTIONS: [&[Key]; 8] = [
+    http::KEYS,
+    databases::KEYS,
+    passwords::KEYS,
+    smtp::KEYS,
+    mail::KEYS,
+    audit::KEYS,
+    state::KEYS,
+    log::KEYS,
+];
 
 /// The most databases that one configuration may hold.
 pub(crate) const MOST_DATABASES: usize = 100;

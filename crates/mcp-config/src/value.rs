@@ -35,6 +35,11 @@ pub(crate) enum Kind {
     OneOf(&'static [&'static str]),
     /// Relative ones in a file are relative to that file.
     Path,
+    /// One of the words, or the prefix and a path, which is as above.
+    WordOrPath {
+        words: &'static [&'static str],
+        prefix: &'static str,
+    },
     Secret,
     /// One line of text that a rule accepts.
     Text {
@@ -71,6 +76,10 @@ impl Kind {
             }
             Self::OneOf(words) => words.contains(&text).then(|| Value::Text(text.into())),
             Self::Path => is_line(text).then(|| Value::Path(text.into())),
+            Self::WordOrPath { words, prefix } => {
+                let is_path = text.strip_prefix(prefix).is_some_and(is_line);
+                (is_path || words.contains(&text)).then(|| Value::Text(text.into()))
+            }
             Self::Secret => {
                 let usable = !text.is_empty() && !text.contains('\0');
                 usable.then(|| Value::Secret(Secret::new(text.into())))
@@ -128,6 +137,9 @@ impl fmt::Display for Kind {
             }
             Self::OneOf(words) => write!(f, "one of {}", words.join(", ")),
             Self::Path => f.write_str("a path"),
+            Self::WordOrPath { words, prefix } => {
+                write!(f, "{}, or {prefix}PATH", words.join(", "))
+            }
             Self::Secret => f.write_str("text, in quotes where it looks like a number"),
             Self::Text { accepted, .. } | Self::List { accepted, .. } => f.write_str(accepted),
         }

@@ -1,13 +1,13 @@
-//! The programs of other people that are run against the server: MCP clients by the behaviour
-//! tests, the conformance suite by its task.
+//! The programs of other people that are run against the server: MCP clients and a mail server by
+//! the behaviour tests, the conformance suite by its task.
 //!
 //! Their lock files and our scripts stand in `tests/clients` and `tests/conformance`; what is
 //! installed stands in `target/clients`, so that the tree stays clean:
 //!
 //! ```text
-//! python-mcp1, -mcp2, -fastmcp (bin/python)   run tests/clients/python/*.py
-//! bin/node                                    runs node/*.mjs, inspector/*.mjs (copies),
-//!                                             and the suite in conformance
+//! python-mcp1, -mcp2, -fastmcp, -mail (bin/python)   run tests/clients/python/*.py
+//! bin/node                                           runs node/*.mjs, inspector/*.mjs (copies),
+//!                                                    and the suite in conformance
 //! ```
 
 use std::fs;
@@ -16,7 +16,8 @@ use std::process::Command;
 
 use crate::shell::{self, Failure, command, find_program, say};
 
-const PYTHON_CLIENTS: [&str; 3] = ["python-mcp1", "python-mcp2", "python-fastmcp"];
+/// Three environments of clients, and one of the mail server that letters are sent to.
+const PYTHON_CLIENTS: [&str; 4] = ["python-mcp1", "python-mcp2", "python-fastmcp", "python-mail"];
 const NODE_CLIENTS: [&str; 2] = ["node", "inspector"];
 const CONFORMANCE: &str = "conformance";
 

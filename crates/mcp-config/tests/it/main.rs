@@ -4,6 +4,7 @@
 mod databases;
 mod environment;
 mod file;
+mod mail;
 mod precedence;
 mod report;
 mod source_examples;
