@@ -51,7 +51,7 @@ fn a_desktop_client_lists_and_queries_without_a_credential() {
     answers.sort_by_key(|answer| answer["id"].as_u64());
     assert_eq!(answers[0]["error"]["code"], -32700);
     assert_eq!(answers[1]["result"]["protocolVersion"], "2025-06-18");
-    assert_eq!(answers[2]["result"]["tools"].as_array().unwrap().len(), 2);
+    assert_eq!(answers[2]["result"]["tools"].as_array().unwrap().len(), support::TOOLS.len());
     let text = &answers[3]["result"]["content"][0]["text"];
     assert_eq!(text, "a\n7\n-- 1 row of database default");
 }

@@ -285,7 +285,7 @@ fn names_are_names_whatever_they_hold() {
         let (text, failed) = installation.query(to, &format!("SELECT * FROM {shown}"));
         assert!(!failed && text.contains("\n7\n"), "{name:?}: {text}");
 
-        let encoded: String = name.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let encoded = name.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat();
         let uri = format!("pg://schema/{encoded}/{encoded}");
         let (text, failed) =
             installation.call_for_text(to, "read_resource", &json!({ "uri": uri }));

@@ -35,3 +35,47 @@ impl Databases {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+    use std::time::Duration;
+
+    use mcp_connect::Target;
+    use mcp_identity::DatabaseName;
+    use mcp_pool::{DatabaseSettings, Pools};
+
+    use super::Databases;
+    use crate::limits::Limits;
+
+    fn settings(name: &DatabaseName) -> DatabaseSettings {
+        DatabaseSettings {
+            name: name.clone(),
+            target: Target::parse("postgresql://agent@localhost/shop").unwrap(),
+            db_role: None,
+            allow_writes: true,
+            allow_superuser: false,
+            statement_timeout: Duration::from_secs(1),
+            lock_timeout: Duration::from_secs(1),
+            connections_per_principal: NonZeroUsize::MIN,
+            connections_total: NonZeroUsize::MIN,
+            pool_idle: Duration::from_secs(1),
+            acquire_timeout: Duration::from_secs(1),
+        }
+    }
+
+    #[test]
+    fn a_change_shows_on_its_database_in_every_clone_and_on_no_other() {
+        let [sales, stock] = ["sales", "stock"].map(|name| DatabaseName::parse(name).unwrap());
+        let (pools, _keeper) = Pools::new(vec![settings(&sales), settings(&stock)]);
+        let limits =
+            Limits { max_rows: 1, max_result_bytes: 1, statement_timeout: Duration::from_secs(1) };
+        let databases = Databases::new(pools, vec![limits, limits]);
+        let clone = databases.clone();
+        let before = [&sales, &stock].map(|name| clone.schema_generation(name));
+        databases.schema_changed(&stock);
+        let after = [&sales, &stock].map(|name| clone.schema_generation(name));
+        assert_eq!(after[0], before[0]);
+        assert_ne!(after[1], before[1]);
+    }
+}
