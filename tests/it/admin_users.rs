@@ -273,6 +273,18 @@ fn a_missing_users_file_is_made_with_the_first_user() {
 }
 
 #[test]
+fn standard_input_that_cannot_be_read_is_our_failure() {
+    let admin = Admin::new();
+    let mut command = admin.command(&["users", "add", "alice", "--password-stdin"]);
+    // A folder can be opened, and not be read.
+    command.stdin(fs::File::open(admin.folder()).unwrap());
+    assert_snapshot!(transcript(&command.output().unwrap()), @r"
+    Error: cannot read the password: Is a directory (os error 21)
+    exit 2
+    ");
+}
+
+#[test]
 fn a_policy_that_remembers_refuses_the_password_of_now() {
     let admin = Admin::new();
     admin.configure("  policy: strict\n");

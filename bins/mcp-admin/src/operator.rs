@@ -9,21 +9,16 @@ use mcp_identity::{AuditEvent, AuditLog as _, SystemClock};
 use mcp_store::StoreError;
 use mcp_store_file::{AuditFile, AuditFileSettings};
 use rustix::process::getuid;
-use tokio::runtime::Runtime;
 
 use crate::output::{Fault, warn};
 
-/// Records changes that were made. A log that cannot be written is said and undoes nothing, not
-/// even where the system gives no thread: on a full disk a stolen token must still be removed.
-/// `config` is where the log is, or why that is not known.
-pub(crate) fn record(
-    config: Result<&Config, Fault>,
-    runtime: &Runtime,
-    events: impl IntoIterator<Item = AuditEvent>,
-) {
+/// Records changes that were made. A log that cannot be written is said and undoes nothing: on a
+/// full disk a stolen token must still be removed. `config` is where the log is, or why that is
+/// not known.
+pub(crate) fn record(config: Result<&Config, Fault>, events: impl IntoIterator<Item = AuditEvent>) {
     let written = config.map_err(|fault| fault.message().to_owned()).and_then(|config| {
-        let write = AssertUnwindSafe(|| write(config, runtime, events));
-        match catch_unwind(write) {
+        // std panics where a folder cannot be closed, and the log looks into its folder.
+        match catch_unwind(AssertUnwindSafe(|| write(config, events))) {
             Ok(written) => written.map_err(|error| error.to_string()),
             Err(_) => Err("it could not be written".to_owned()),
         }
@@ -33,11 +28,7 @@ pub(crate) fn record(
     }
 }
 
-fn write(
-    config: &Config,
-    runtime: &Runtime,
-    events: impl IntoIterator<Item = AuditEvent>,
-) -> Result<(), StoreError> {
+fn write(config: &Config, events: impl IntoIterator<Item = AuditEvent>) -> Result<(), StoreError> {
     let settings = AuditFileSettings {
         path: config.audit.file.clone().unwrap_or_else(|| config.state.directory.clone()),
         retention_days: NonZeroU32::new(config.audit.retention_days),
@@ -45,7 +36,7 @@ fn write(
     };
     let (log, writer) = AuditFile::open(settings, Arc::new(SystemClock))?;
     events.into_iter().for_each(|event| log.record(event));
-    runtime.block_on(writer.run(std::future::ready(())))
+    writer.finish_now()
 }
 
 /// The name of who runs this, as the system knows it; behind `sudo`, also of who typed that.

@@ -60,9 +60,8 @@ pub(crate) fn read_password() -> Result<Password, Fault> {
     if is_possible() {
         return ask_hidden("Password: ");
     }
-    let unread = |error: io::Error| Fault::refused(format!("cannot read the password: {error}"));
     let mut line = Zeroizing::new(String::new());
-    io::stdin().lock().take(LONGEST).read_line(&mut line).map_err(unread)?;
+    io::stdin().lock().take(LONGEST).read_line(&mut line).map_err(|error| unread(&error))?;
     let password = line.strip_suffix('\n').unwrap_or(&line);
     let password = password.strip_suffix('\r').unwrap_or(password);
     if password.is_empty() {
@@ -73,19 +72,21 @@ pub(crate) fn read_password() -> Result<Password, Fault> {
 
 /// One line that the terminal does not show.
 fn ask_hidden(question: &str) -> Result<Password, Fault> {
-    let unheard = |error: io::Error| {
-        let message = format!("cannot read the password: {error}");
-        match error.kind() {
-            io::ErrorKind::InvalidData => Fault::refused(message),
-            _ => Fault::ours(message),
-        }
-    };
-    let typed = terminal::ask_hidden(question).map_err(unheard)?;
+    let typed = terminal::ask_hidden(question).map_err(|error| unread(&error))?;
     // The key that ended the line was not shown either.
-    say("\n").map_err(unheard)?;
+    say("\n").map_err(|error| unread(&error))?;
     match typed {
         Typed::Line(password) => Ok(password),
         Typed::Ended => Err(cancelled()),
+    }
+}
+
+/// Why there is no password: what was given is none, or it could not be read.
+fn unread(error: &io::Error) -> Fault {
+    let message = format!("cannot read the password: {error}");
+    match error.kind() {
+        io::ErrorKind::InvalidData => Fault::refused(message),
+        _ => Fault::ours(message),
     }
 }
 

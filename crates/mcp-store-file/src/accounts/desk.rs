@@ -1,7 +1,8 @@
-//! The clerk's thread, and the queue in front of it.
+//! Where the clerk works: on a thread with a queue in front of it, or with whoever asks.
 
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,16 +24,31 @@ enum Job {
     Stop,
 }
 
-/// Where work for the clerk is handed in. Clones are one desk; with the last of them the thread
-/// ends, when all that was handed in is done.
+/// Where work for the clerk is handed in. Clones are one desk; with the last of them the clerk
+/// goes, when all that was handed in is done.
 #[derive(Clone)]
 pub(super) struct Desk {
-    jobs: SyncSender<Job>,
+    seat: Seat,
     running: watch::Receiver<()>,
     state: Box<Path>,
 }
 
+#[derive(Clone)]
+enum Seat {
+    /// On a thread of his own, which takes jobs from the queue.
+    Apart(SyncSender<Job>),
+    /// On the thread of whoever asks, which blocks. Empty once it is closed.
+    Beside(Arc<Mutex<Option<Seated>>>),
+}
+
+/// The clerk, and that he is there.
+struct Seated {
+    clerk: Clerk,
+    _alive: watch::Sender<()>,
+}
+
 impl Desk {
+    /// For a server: nobody waits for the disk but who asked for something.
     pub(super) fn start(clerk: Clerk, state: &Path) -> Result<Self, StoreError> {
         let (jobs, queue) = sync_channel(QUEUE);
         let (alive, running) = watch::channel(());
@@ -42,7 +58,16 @@ impl Desk {
         };
         let started = thread::Builder::new().name("accounts".to_owned()).spawn(work);
         started.map_err(|error| system(state, "start the thread that works on it", &error))?;
-        Ok(Self { jobs, running, state: state.into() })
+        Ok(Self { seat: Seat::Apart(jobs), running, state: state.into() })
+    }
+
+    /// For a tool that ends at once: with it the database is closed, and no thread is needed. It is
+    /// not looked for what other processes change.
+    pub(super) fn beside(clerk: Clerk, state: &Path) -> Self {
+        let (alive, running) = watch::channel(());
+        let seated = Seated { clerk, _alive: alive };
+        let seat = Seat::Beside(Arc::new(Mutex::new(Some(seated))));
+        Self { seat, running, state: state.into() }
     }
 
     /// Has it done. What was handed in is done, even if nobody waits for it any more.
@@ -50,12 +75,21 @@ impl Desk {
         &self,
         work: impl FnOnce(&mut Clerk) -> T + Send + 'static,
     ) -> Result<T, StoreError> {
+        let jobs = match &self.seat {
+            Seat::Apart(jobs) => jobs,
+            Seat::Beside(seated) => {
+                // After a panic nobody knows what was done.
+                let mut seated = seated.lock().map_err(|_| down(&self.state, STOPPED))?;
+                let seated = seated.as_mut().ok_or_else(|| down(&self.state, STOPPED))?;
+                return Ok(work(&mut seated.clerk));
+            }
+        };
         let (reply, answer) = oneshot::channel();
         let job = Box::new(move |clerk: &mut Clerk| {
             // Nobody waits any more: the work is done all the same.
             let _ = reply.send(work(clerk));
         });
-        if self.jobs.try_send(Job::Do(job)).is_err() {
+        if jobs.try_send(Job::Do(job)).is_err() {
             let fault = if self.is_running() { "too many wait for it" } else { STOPPED };
             return Err(down(&self.state, fault));
         }
@@ -64,13 +98,23 @@ impl Desk {
 
     /// Has it stop when all is done that was handed in before, and waits until it has.
     pub(super) async fn close(&self) {
-        // Where too many wait, nobody waits for them: what was acknowledged is on disk.
-        if self.jobs.try_send(Job::Stop).is_ok() {
-            self.clone().ended().await;
+        match &self.seat {
+            Seat::Apart(jobs) => {
+                // Where too many wait, nobody waits for them: what was acknowledged is on disk.
+                if jobs.try_send(Job::Stop).is_ok() {
+                    self.clone().ended().await;
+                }
+            }
+            Seat::Beside(seated) => {
+                // After a panic it is closed with the last desk.
+                if let Ok(mut seated) = seated.lock() {
+                    seated.take();
+                }
+            }
         }
     }
 
-    /// Waits until the thread has ended; before it is told to, it should not.
+    /// Waits until the clerk is gone; before he is told to, he should not be.
     pub(super) async fn ended(mut self) {
         while self.running.changed().await.is_ok() {}
     }
@@ -80,7 +124,7 @@ impl Desk {
     }
 }
 
-const STOPPED: &str = "the thread that works on it has stopped";
+const STOPPED: &str = "what works on it has stopped";
 
 fn serve(mut clerk: Clerk, queue: &Receiver<Job>) {
     let mut look_at = Instant::now() + LOOK;

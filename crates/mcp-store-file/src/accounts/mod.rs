@@ -9,8 +9,8 @@
 //!                ◀── the users file's watch: what others did to that
 //! ```
 //!
-//! One thread does one thing after the other, so that within a process every call is as if it were
-//! alone. Between processes a change begins by taking the database for itself, then the users file;
+//! One thread does one thing after the other (in an operator's tool, which ends at once, the one
+//! that asks), so that within a process every call is as if it were alone. Between processes a change begins by taking the database for itself, then the users file;
 //! nobody takes them the other way round.
 //!
 //! A change of both cannot be one. It is made in the order in which a crash in between does no
@@ -82,7 +82,8 @@ pub struct FileAccountsSettings {
     pub state: PathBuf,
     /// For the operator's tool: run as root, it may manage files that the service's user owns, and
     /// a file that it creates belongs to the owner of the folder. It sets no damaged database
-    /// aside. A server must not.
+    /// aside; it works on the thread that asks, which blocks, and when it is dropped the database
+    /// is closed; it does not hear what other processes do to that. A server must not.
     pub for_its_owner: bool,
 }
 
@@ -102,7 +103,7 @@ impl FileAccountsSettings {
 
 impl FileAccounts {
     /// Opens the state database, makes it if there is none, and starts the thread that works on
-    /// it. Blocks while it does. Does not read the users file.
+    /// it: an operator's tool has none. Blocks while it does. Does not read the users file.
     ///
     /// A damaged database is set aside under a name with the time `now` in it, with a line in the
     /// log, and a new one begun.
@@ -126,7 +127,10 @@ impl FileAccounts {
         let state = database.path().to_owned();
         let changes = ChangeSender::new();
         let clerk = Clerk::new(users.clone(), managed, database, changes.clone());
-        let desk = Desk::start(clerk, &state)?;
+        let desk = match managed {
+            Managed::ForUs => Desk::start(clerk, &state)?,
+            Managed::ForItsOwner => Desk::beside(clerk, &state),
+        };
         Ok(Self { users, desk, changes, state })
     }
 

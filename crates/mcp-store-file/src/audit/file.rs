@@ -35,10 +35,7 @@ use crate::access::Managed;
 /// let (action, outcome) = (AuditAction::Reload, AuditOutcome::Failed("file_is_broken"));
 /// audit.record(AuditEvent::new(SystemClock.now(), action, outcome, Subject::None, Actor::Server));
 /// // A server runs the writer until it stops; a tool that ends at once, so:
-/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
-/// writer.run(async {}).await?;
-/// # Ok::<(), mcp_store::StoreError>(())
-/// # })?;
+/// writer.finish_now()?;
 /// for line in AuditReader::new(state.path()).lines(AuditFilter::default())? {
 ///     assert_eq!(line?.action, "reload");
 /// }

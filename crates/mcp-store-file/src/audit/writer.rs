@@ -23,7 +23,7 @@ const SOON: Duration = Duration::from_secs(1);
 const LATE: Duration = Duration::from_secs(30);
 
 /// Writes what an [`AuditFile`](super::AuditFile) records.
-#[must_use = "nothing is written until `run` is awaited"]
+#[must_use = "nothing is written until `run` is awaited or `finish_now` called"]
 pub struct AuditWriter {
     queue: Arc<Queue>,
     clock: Arc<dyn Clock>,
@@ -68,6 +68,16 @@ impl AuditWriter {
         if behind && self.desk.outage.is_none() {
             self = self.turn(true).await;
         }
+        self.finish()
+    }
+
+    /// Writes what was recorded and makes it durable, on this thread, which blocks: for a tool
+    /// that ends at once.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn finish_now(mut self) -> Result<(), StoreError> {
+        self.desk.turn(&self.queue, self.clock.as_ref(), Instant::now(), true);
         self.finish()
     }
 

@@ -1,8 +1,7 @@
 //! Where the database lies: its files made, looked at, and set aside.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -13,7 +12,7 @@ use super::trust::{look, trust};
 use crate::access::{Managed, Owner, denied, effective_user};
 use crate::fault::{WithHint as _, shown, system};
 use crate::lock::WriteLock;
-use crate::replace::give_to;
+use crate::replace::{give_to, sweep, temporary};
 
 const NAME: &str = "mcp-server-state.db";
 
@@ -53,7 +52,10 @@ impl Place {
             }
             None => self.owner_of_new()?,
         };
-        WriteLock::acquire(&self.path, owner)
+        let lock = WriteLock::acquire(&self.path, owner)?;
+        // What others left that were killed while they made the file, or its lock.
+        sweep(&self.path, &self.folder);
+        Ok(lock)
     }
 
     /// Makes the file if there is none, and refuses what may not be trusted.
@@ -97,24 +99,12 @@ impl Place {
     /// An empty file: what SQLite takes for a new database. It gets its name when it is what it
     /// must be, and is closed by then: closing a file gives up SQLite's locks on it.
     fn make(&self) -> Result<(), StoreError> {
-        let (owner, private) = (self.owner_of_new()?, Permissions::from_mode(0o600));
-        let made = tempfile::Builder::new()
-            .prefix(".mcp-server-state.")
-            .permissions(private.clone())
-            .tempfile_in(&self.folder);
-        let made = made.map_err(|error| {
-            let fault = denied(&self.folder, "create a file in it", &error);
-            match self.managed {
-                Managed::ForItsOwner => fault,
-                Managed::ForUs => fault.hint("name a folder that it may write in state.directory"),
-            }
+        let owner = self.owner_of_new()?;
+        let made = temporary(&self.path, &self.folder).map_err(|fault| match self.managed {
+            Managed::ForItsOwner => fault,
+            Managed::ForUs => fault.hint("name a folder that it may write in state.directory"),
         })?;
-        let finished = (|| {
-            // A umask can only have taken away; the owner's own rights are given back.
-            made.as_file().set_permissions(private)?;
-            give_to(made.as_file(), owner)?;
-            made.as_file().sync_all()
-        })();
+        let finished = give_to(made.as_file(), owner).and_then(|()| made.as_file().sync_all());
         finished.map_err(|error| system(&self.path, "create it", &error))?;
         let named = made.into_temp_path().persist_noclobber(&self.path);
         named.map_err(|error| system(&self.path, "create it", &error.error))?;

@@ -71,6 +71,46 @@ fn a_server_refuses_the_database_of_somebody_else_and_roots_tool_leaves_it_to_hi
 }
 
 #[test]
+fn what_was_left_by_one_that_was_killed_is_gone_when_the_next_one_opens() {
+    let house = House::with("users: {}\n");
+    let others = [".mcp-server-state.db.kept", ".users.yaml.AbCdEf.tmp"];
+    for opens in [House::server, House::admin] {
+        let left = house.path().join(".mcp-server-state.db.AbCdEf.tmp");
+        fs::write(&left, "").unwrap();
+        for other in others {
+            fs::write(house.path().join(other), "").unwrap();
+        }
+        drop(opens(&house));
+        assert!(!left.exists());
+        for other in others {
+            assert!(house.path().join(other).exists(), "{other} is not the database's");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_operators_tool_leaves_no_log_beside_the_database() {
+    let house = House::with("users: {}\n");
+    for ends_by_closing in [true, false] {
+        let admin = house.admin();
+        let alice = record(if ends_by_closing { "alice" } else { "bob" });
+        admin.add_account(alice.clone()).await.unwrap();
+        open(&admin, &alice, u64::from(ends_by_closing)).await.unwrap();
+        let log = house.path().join("mcp-server-state.db-wal");
+        assert!(log.exists());
+        if ends_by_closing {
+            admin.close().await;
+            let stopped = admin.accounts().await.unwrap_err();
+            assert_eq!(stopped.kind, StoreErrorKind::Down);
+        } else {
+            drop(admin);
+        }
+        assert!(!log.exists());
+    }
+    assert_eq!(ids(&house.admin()).await.len(), 2);
+}
+
+#[test]
 fn without_its_folder_there_is_no_database() {
     let house = House::empty();
     fs::remove_dir(house.path()).unwrap();

@@ -65,7 +65,7 @@ impl Clerk {
         self.tell_ended(&ended);
         let record = edited?;
         follows.map_err(half_done)?;
-        Ok(self.account_of(record)?)
+        Ok(self.account_of(record).map_err(unseen)?)
     }
 
     /// The sessions end when it is certain that the users file would take the edit, which is then
@@ -152,6 +152,12 @@ fn is_in_force<T>(changed: &Result<T, EditRejection>) -> bool {
         Err(EditRejection::NotFound | EditRejection::EmailTaken) => false,
         Err(EditRejection::Store(error)) => error.kind == StoreErrorKind::NotDurable,
     }
+}
+
+/// All is done; what else is kept of the account cannot be told.
+fn unseen(error: StoreError) -> StoreError {
+    let fault = format!("the account is changed, but {}", error.fault);
+    StoreError { fault, kind: StoreErrorKind::NotDurable, ..error }
 }
 
 /// The users file has it, the state database has not.
