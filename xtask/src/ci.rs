@@ -4,6 +4,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::conformance;
+use crate::faults;
 use crate::fuzz;
 use crate::schema;
 use crate::setup;
@@ -60,6 +61,7 @@ fn steps(options: &Options) -> Vec<Step> {
             cargo(&["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])
         }),
         Step::new("test", || test::run(&[])),
+        Step::new("faults", faults::run),
         Step::new("conformance", conformance::run),
         Step::new("fuzz", || fuzz::run(&fuzz::Options::default())),
         Step::new("documentation", documentation),

@@ -21,6 +21,8 @@ const SOMEBODY: u32 = 65_534;
 /// Where all cases happen: one folder, and a copy of the program that everybody may run.
 pub(crate) struct Ground {
     folder: TempDir,
+    /// Where the folders of the cases are.
+    cases: TempDir,
     program: PathBuf,
     /// Who runs this.
     us: u32,
@@ -83,7 +85,9 @@ impl Ground {
         let program = folder.path().join("mcp-admin");
         fs::copy(support::binary("mcp-admin"), &program).expect("the program can be copied");
         open_to_all(&program);
-        Self { folder, program, us }
+        let cases = in_memory().unwrap_or_else(|| tempfile::tempdir().expect("a folder"));
+        open_to_all(cases.path());
+        Self { folder, cases, program, us }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -101,7 +105,7 @@ impl Ground {
 
     /// A new case. What hides in a temporary file hides there as well.
     pub(crate) fn case<'a>(&'a self, row: &'a Row) -> Case<'a> {
-        let folder = tempfile::tempdir_in(self.path()).expect("a folder");
+        let folder = tempfile::tempdir_in(self.cases.path()).expect("a folder");
         let case = Case { ground: self, row, folder };
         let (name, text) = CONFIG;
         case.put(name, text);
@@ -127,7 +131,7 @@ impl Case<'_> {
     /// Runs the command of the row with a fault; gives what it said, and its trace.
     pub(crate) fn run(&self, fault: Fault<'_>) -> (Ran, String) {
         let log = self.path().with_extension("trace");
-        let mut command = fault.around(&self.ground.program, &log);
+        let mut command = fault.around(&self.ground.program, self.path(), &log);
         let ran = self.finish(&mut command, self.row.arguments);
         let traced = fs::read(&log).unwrap_or_default();
         let _ = fs::remove_file(&log);
@@ -224,6 +228,12 @@ impl From<Output> for Ran {
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
     }
+}
+
+/// A folder in memory. No power is cut here, so that it makes no difference whether a disk has
+/// what was written; and thousands of runs need not wait for one.
+fn in_memory() -> Option<TempDir> {
+    tempfile::tempdir_in("/dev/shm").ok()
 }
 
 fn open_to_all(path: &Path) {

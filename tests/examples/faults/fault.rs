@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::process::Command;
 
-use crate::trace::Site;
+use crate::trace::{self, End, Site};
 
 /// What strace does to one run, or the limit that it is given.
 #[derive(Clone, Copy)]
@@ -52,9 +52,9 @@ pub(crate) fn all(sites: &[Site], bytes: usize) -> Vec<Fault<'_>> {
 }
 
 impl Fault<'_> {
-    /// The command that runs `program` with this fault and leaves a trace of it, if there can be
-    /// one, in `log`.
-    pub(crate) fn around(self, program: &Path, log: &Path) -> Command {
+    /// The command that runs `program` in `folder` with this fault and leaves a trace of it, if
+    /// there can be one, in `log`.
+    pub(crate) fn around(self, program: &Path, folder: &Path, log: &Path) -> Command {
         let mut command = match self {
             // A shell can ignore a signal for its heir.
             Self::Full(_) => Command::new("sh"),
@@ -70,6 +70,7 @@ impl Fault<'_> {
             _ => command
                 .args(["-f", "-y", "-qq", "-o"])
                 .arg(log)
+                .args(self.path(folder).iter().flat_map(|path| ["-P", path]))
                 .args(self.injections().iter().flat_map(|one| ["-e", one])),
         };
         command.arg(program);
@@ -89,12 +90,22 @@ impl Fault<'_> {
         }
     }
 
-    /// How the trace shows that it happened; `None` where there is no trace.
-    pub(crate) fn mark(self) -> Option<&'static str> {
+    /// The path of which strace is to heed the calls alone.
+    fn path(self, folder: &Path) -> Option<String> {
         match self {
-            Self::Kill(_) => Some("+++ killed by SIGKILL +++"),
-            Self::Error(..) | Self::DiskGone { .. } => Some("(INJECTED)"),
-            Self::None | Self::Full(_) | Self::Torn(_) => None,
+            Self::Kill(site) | Self::Error(site, _) => site.path(&folder.to_string_lossy()),
+            Self::None | Self::DiskGone { .. } | Self::Full(_) | Self::Torn(_) => None,
+        }
+    }
+
+    /// Does the trace show that it happened, and where it was meant to?
+    pub(crate) fn happened(self, log: &str, folder: &str) -> bool {
+        match self {
+            Self::Kill(site) => trace::met(log, folder, site, End::Killed),
+            Self::Error(site, _) => trace::met(log, folder, site, End::Injected),
+            Self::DiskGone { .. } => trace::failed(log, folder),
+            // The first is none, and the others leave no trace.
+            Self::None | Self::Full(_) | Self::Torn(_) => true,
         }
     }
 

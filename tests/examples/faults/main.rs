@@ -121,12 +121,12 @@ fn try_one(
         let case = ground.case(row);
         let folder = case.path().to_string_lossy();
         let (ran, traced) = case.run(fault);
-        if fault.mark().is_none_or(|mark| trace::happened(&traced, &folder, mark)) {
+        if fault.happened(&traced, &folder) {
             let judged = verdict::judge(&case, row, reference, fault, &ran);
             return judged.map_err(|what| what.replace(&*folder, "…"));
         }
     }
-    Err("the run never met this fault: it is not the same run twice".to_owned())
+    Err(format!("in {ATTEMPTS} runs the fault was never met where it was meant to be"))
 }
 
 fn report(name: &str, tally: &Tally) {

@@ -19,8 +19,9 @@ pub(crate) struct Row {
     pub(crate) mints: bool,
     /// Reads the whole file.
     pub(crate) list: &'static [&'static str],
-    /// Adds lines to the same file and changes none: what comes after a failed command.
-    pub(crate) next: &'static [&'static str],
+    /// Add lines to the same file and change none: what comes after a failed command, by the owner
+    /// of the files and by whoever ran it.
+    pub(crate) next: [&'static [&'static str]; 2],
     /// What it is told and must not keep in plain.
     pub(crate) secret: Option<&'static str>,
 }
@@ -33,8 +34,17 @@ pub(crate) enum Subject {
 }
 
 /// The configuration of every case. Paths are relative to it.
-pub(crate) const CONFIG: (&str, &str) =
-    ("mcp-server.yaml", "http:\n  auth:\n    token_file: tokens.yaml\n    user_file: users.yaml\n");
+pub(crate) const CONFIG: (&str, &str) = (
+    "mcp-server.yaml",
+    "\
+http:
+  auth:
+    token_file: tokens.yaml
+    user_file: users.yaml
+passwords:
+  bcrypt_cost: 4
+",
+);
 
 const TOKENS: &str = "\
 # Tokens of the shop.
@@ -55,6 +65,29 @@ tokens:
 
 const TOKEN_VOLATILE: &[&str] = &["id", "hash", "created_at", "expires_at"];
 
+const NEXT: &[&str] = &["tokens", "add", "--note", "the next one", "--expiry", "never"];
+
+const USERS: &str = "\
+# Users of the shop.
+users:
+  # the owner
+  alice:
+    username: alice
+    password_hash: $2b$04$lFOAhxPSauSb/kXCMplHMeOEGZ1BBbLor4hwADzUW8aJUGSFCuN9G
+    created_at: \"2024-10-30T10:15:30Z\"
+    enabled: true
+  bob:   # at night
+    username: bob
+    password_hash: '$2b$04$lFOAhxPSauSb/kXCMplHMeOEGZ1BBbLor4hwADzUW8aJUGSFCuN9G'
+    created_at: \"2024-10-30T10:15:30Z\"
+    enabled: true
+    annotation: night shift
+    pager: 5
+# the end
+";
+
+const NEW_PASSWORD: &str = "Correct horse battery 7";
+
 /// What the rows about tokens have in common.
 const ADD: Row = Row {
     name: "tokens add",
@@ -66,7 +99,7 @@ const ADD: Row = Row {
     subject: Subject::NewId,
     mints: true,
     list: &["tokens", "list", "--json"],
-    next: &["tokens", "add", "--note", "the next one", "--expiry", "never"],
+    next: [NEXT, NEXT],
     secret: None,
 };
 
@@ -80,5 +113,21 @@ pub(crate) const ROWS: &[Row] = &[
         subject: Subject::Known("token-1002"),
         mints: false,
         ..ADD
+    },
+    Row {
+        name: "users update",
+        arguments: &["users", "update", "bob", "--password-stdin"],
+        input: NEW_PASSWORD,
+        file: "users.yaml",
+        before: Some(USERS),
+        volatile: &["password_hash"],
+        subject: Subject::Known("bob"),
+        mints: false,
+        list: &["users", "list", "--json"],
+        next: [
+            &["users", "add", "carol", "--password-stdin"],
+            &["users", "add", "dave", "--password-stdin"],
+        ],
+        secret: Some(NEW_PASSWORD),
     },
 ];

@@ -15,7 +15,8 @@ use crate::trace;
 const SIGXFSZ: i32 = 25;
 pub(crate) const SIGKILL: i32 = 9;
 
-/// What lies beside an `SQLite` database while it is open, or was when its process died.
+/// What lies beside an `SQLite` database while it is open, or was when its process died; the next
+/// one that opens and closes it makes them part of it.
 const SIDECARS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 /// How the command goes without a fault.
@@ -80,7 +81,7 @@ pub(crate) fn judge(
     }
     told(row, reference, fault, ran, (state, kept.as_ref()))?;
     if fault.leaves_a_voice() {
-        no_strangers(case, reference, "right after it")?;
+        no_strangers_yet(case, reference, "right after it")?;
     }
     afterwards(case, row, reference, kept.as_ref())?;
     let printed = tokens(&ran.stdout).into_iter();
@@ -208,9 +209,9 @@ fn afterwards(
     reference: &Reference,
     kept: Option<&Kept>,
 ) -> Result<(), String> {
-    ended_well(&case.admin_as_owner(row.next), "the owner's next command")?;
+    ended_well(&case.admin_as_owner(row.next[0]), "the owner's next command")?;
     no_strangers(case, reference, "after the next command")?;
-    ended_well(&case.admin(row.next), "our next command")?;
+    ended_well(&case.admin(row.next[1]), "our next command")?;
     let after = case.kept().ok_or("the next command left no file")?;
     if let Some(file) = case.in_wrong_hands() {
         return Err(format!("a file is in wrong hands in the end: {file}"));
@@ -225,14 +226,24 @@ fn afterwards(
 
 /// Nothing lies in the folder that would not lie there without the fault.
 fn no_strangers(case: &Case<'_>, reference: &Reference, when: &str) -> Result<(), String> {
-    let is_sidecar = |name: &str| {
-        SIDECARS.iter().any(|end| {
-            name.strip_suffix(end).is_some_and(|database| reference.names.contains(database))
-        })
-    };
-    let names = case.names();
-    let strangers: Vec<_> =
-        names.difference(&reference.names).filter(|name| !is_sidecar(name)).cloned().collect();
+    nothing_but(case, when, |name| reference.names.contains(name))
+}
+
+/// The same; but a database that could not be closed keeps its log, which is part of it.
+fn no_strangers_yet(case: &Case<'_>, reference: &Reference, when: &str) -> Result<(), String> {
+    nothing_but(case, when, |name| {
+        let mut databases = SIDECARS.iter().filter_map(|end| name.strip_suffix(end));
+        reference.names.contains(name) || databases.any(|name| reference.names.contains(name))
+    })
+}
+
+fn nothing_but(
+    case: &Case<'_>,
+    when: &str,
+    belongs: impl Fn(&String) -> bool,
+) -> Result<(), String> {
+    let mut strangers: Vec<_> = case.names().into_iter().collect();
+    strangers.retain(|name| !belongs(name));
     if strangers.is_empty() {
         return Ok(());
     }

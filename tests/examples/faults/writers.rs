@@ -224,7 +224,7 @@ fn compare(
 
 /// One more command finds nothing in its way, and leaves nothing of those that were killed.
 fn nothing_left(case: &Case<'_>) -> Result<(), String> {
-    let next = case.admin_as_owner(ROWS[0].next);
+    let next = case.admin_as_owner(ROWS[0].next[0]);
     if !next.status.success() {
         return Err(format!("the next command ended with {}: {}", next.status, next.stderr.trim()));
     }
