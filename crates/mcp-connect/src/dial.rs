@@ -20,6 +20,9 @@ use crate::target::{Host, HostAddress};
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 /// A peer that vanished without a word is noticed after two minutes of silence, not two hours.
 const KEEPALIVE: Duration = Duration::from_mins(2);
+/// A peer that acknowledges nothing of what is sent to it for this long is gone; by default the
+/// system goes on trying for a quarter of an hour. In milliseconds (tcp(7), `TCP_USER_TIMEOUT`).
+const UNACKNOWLEDGED_MS: u32 = 20_000;
 
 /// One address of a host, resolved.
 #[derive(Clone, Debug)]
@@ -129,5 +132,6 @@ async fn connect_tcp(address: SocketAddr) -> io::Result<TcpStream> {
     stream.set_nodelay(true)?;
     sockopt::set_socket_keepalive(&stream, true)?;
     sockopt::set_tcp_keepidle(&stream, KEEPALIVE)?;
+    sockopt::set_tcp_user_timeout(&stream, UNACKNOWLEDGED_MS)?;
     Ok(stream)
 }

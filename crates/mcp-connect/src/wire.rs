@@ -1,12 +1,14 @@
 //! The wire of one statement.
 //!
 //! ```text
-//!  out  BEGIN · Parse Bind Describe Execute · ROLLBACK · Sync
-//!  in   1 2 C     1    2   T|n      D* C       1 2 C     Z(I)
+//!  out  BEGIN · Parse Bind Describe Execute · ROLLBACK · unlock all
+//!  in   1 2 C     1    2   T|n      D* C       1 2 C     V Z(I)
 //!       ────────────────────────────────────────────────────────────────────────────────▶
 //!        opening                          rows               closing              idle
 //! ```
-//! An error cuts this short at any place: the server then skips to the Sync. The connection is
+//! Advisory locks outlive a transaction; the call at the end gives them back, and ends the flight
+//! as a Sync would (`S`, where the role may not call that function). An error cuts this short at
+//! any place: the server then skips to a Sync, which is sent with a ROLLBACK. The connection is
 //! marked busy before the first byte leaves and idle again after a `ReadyForQuery` that says so,
 //! and nowhere else; whatever is dropped, cancelled or odd in between leaves it busy for ever,
 //! which is what unusable means.
@@ -20,7 +22,7 @@ use tokio::io::AsyncWriteExt as _;
 use crate::cancel::CancelHandle;
 use crate::database_error::DatabaseError;
 use crate::error::WireError;
-use crate::flight;
+use crate::flight::{self, End};
 use crate::input::Input;
 use crate::row::{Column, Row, Value, parse_columns, parse_row};
 use crate::session::SessionSettings;
@@ -50,6 +52,7 @@ pub struct Connection {
     cancel: CancelHandle,
     backend_pid: i32,
     privileged: bool,
+    last: End,
     columns: Vec<Column>,
     values: Vec<Value>,
 }
@@ -71,7 +74,7 @@ impl Connection {
             return Err(WireError::Closed);
         }
         self.begin_flight();
-        flight::statement(&mut self.output, transaction, sql, params)?;
+        flight::statement(&mut self.output, transaction, sql, params, self.last)?;
         self.send().await?;
         self.columns.clear();
         if let Err(error) = self.expect_command("BEGIN").await {
@@ -126,7 +129,8 @@ impl Connection {
     /// done with the statement or has gone. It stays unusable. Safe to drop.
     pub async fn run_out(&mut self) {
         while let Ok((tag, _)) = self.input.message(&mut self.stream).await {
-            if tag == b'Z' {
+            // Behind an error the server waits for a Sync, which nobody sends any more.
+            if matches!(tag, b'Z' | b'E') {
                 return;
             }
         }
@@ -158,6 +162,7 @@ impl Connection {
             cancel,
             backend_pid: 0,
             privileged: true,
+            last: End::Sync,
             columns: Vec::new(),
             values: Vec::new(),
         };
@@ -172,6 +177,7 @@ impl Connection {
         connection.backend_pid = facts.pid;
         connection.privileged = facts.privileged;
         connection.expect_idle().await?;
+        connection.last = facts.last;
         Ok((connection, facts))
     }
 
@@ -179,7 +185,7 @@ impl Connection {
         const ODD: WireError = WireError::Protocol("an odd answer to the first question");
         let body = self.expect(b'D').await?;
         let body = self.input.body(body);
-        parse_row(body, 4, &mut self.values)?;
+        parse_row(body, 5, &mut self.values)?;
         let row = Row::new(body, &self.values);
         let facts = Facts {
             pid: row.get(0).and_then(|pid| pid.parse().ok()).ok_or(ODD)?,
@@ -187,6 +193,10 @@ impl Connection {
             standby: row.get(2) == Some("t"),
             // What cannot be told counts as too much.
             privileged: row.get(3) != Some("f"),
+            last: match row.get(4) {
+                Some(function) => End::UnlockAll(function.parse().map_err(|_| ODD)?),
+                None => End::Sync,
+            },
         };
         self.expect(b'C').await?;
         Ok(facts)
@@ -266,29 +276,29 @@ impl Connection {
         }
     }
 
-    /// Reads to the `ReadyForQuery` behind an error, and ends the transaction that it left open.
+    /// Ends the transaction that an error left open, and reads to the end of that.
     async fn recover(&mut self) -> Result<(), WireError> {
         const ODD: WireError = WireError::Protocol("more than one error");
-        let (tag, body) = self.message().await?;
-        match (tag, self.input.body(body)) {
-            (b'Z', b"I") => {
-                self.idle = true;
-                return Ok(());
-            }
-            (b'Z', b"E" | b"T") => {}
-            _ => return Err(ODD),
-        }
         self.begin_flight();
-        flight::rollback(&mut self.output)?;
+        flight::rollback(&mut self.output, self.last)?;
         self.send().await?;
-        for wanted in b"12C" {
+        for wanted in b"Z12C" {
             if self.message().await?.0 != *wanted {
                 return Err(ODD);
             }
         }
+        self.close_flight().await
+    }
+
+    /// Reads the last answers of a flight, behind those to its statements.
+    async fn close_flight(&mut self) -> Result<(), WireError> {
+        const ODD: WireError = WireError::Protocol("an odd end");
+        if self.last != End::Sync && self.message().await?.0 != b'V' {
+            return Err(ODD);
+        }
         let (tag, body) = self.message().await?;
         self.idle = tag == b'Z' && self.input.body(body) == b"I";
-        Ok(())
+        if self.idle { Ok(()) } else { Err(ODD) }
     }
 }
 
@@ -307,6 +317,7 @@ pub(crate) struct Facts {
     pub(crate) read_only: bool,
     pub(crate) standby: bool,
     privileged: bool,
+    last: End,
 }
 
 /// A statement on its way. Dropped before its end, it leaves the connection unusable.
@@ -401,18 +412,23 @@ impl Running<'_> {
         self.connection.expect_all(b"12").await?;
         let body = self.connection.expect(b'C').await?;
         let said = Completed::parse(self.connection.input.body(body)).tag;
-        self.connection.expect_idle().await?;
         match (self.transaction, said.as_str()) {
             (Transaction::ReadOnly, "ROLLBACK") | (Transaction::ReadWrite, "COMMIT") => {}
             // PostgreSQL answers the COMMIT of a failed transaction so.
             (Transaction::ReadWrite, "ROLLBACK") => {
+                self.connection.close_flight().await?;
                 return Err(WireError::Protocol("the transaction was rolled back"));
             }
-            _ => {
-                self.connection.idle = false;
-                return Err(WireError::Protocol("another command than was sent"));
-            }
+            _ => return Err(WireError::Protocol("another command than was sent")),
         }
+        if self.transaction == Transaction::ReadWrite {
+            // It is committed, whatever comes now: that decides about the connection alone, which
+            // stays busy unless it ends well.
+            self.progress = Progress::Completed(completed);
+            let _ = self.connection.close_flight().await;
+            return Ok(());
+        }
+        self.connection.close_flight().await?;
         self.progress = Progress::Completed(completed);
         Ok(())
     }

@@ -45,13 +45,23 @@ fn authenticated() -> Vec<u8> {
 
 /// The answer to the first flight.
 fn prepared() -> Vec<u8> {
-    let facts = row(&[b"1", b"off", b"f", b"f"]);
+    let facts = row(&[b"1", b"off", b"f", b"f", b"2892"]);
     [accepted(), facts, command("SELECT 1"), ready(b'I')].concat()
 }
 
 /// Up to the first message that is about the statement.
 fn begun() -> Vec<u8> {
     [accepted(), command("BEGIN")].concat()
+}
+
+/// The end of a flight, with the answer to the call that gives locks back.
+fn unlocked(status: u8) -> Vec<u8> {
+    [message(b'V', &[0; 4]), ready(status)].concat()
+}
+
+/// The answer to a ROLLBACK in a flight of its own.
+fn rolled_back() -> Vec<u8> {
+    [accepted(), command("ROLLBACK"), unlocked(b'I')].concat()
 }
 
 /// A connection to a server that answers each flight with the next of these.
@@ -100,22 +110,33 @@ async fn a_server_that_is_in_a_transaction_after_the_handshake_is_dropped() {
 async fn a_transaction_that_is_open_at_the_end_makes_the_connection_unusable() {
     let done = [accepted(), message(b'n', b""), command("SET"), accepted()].concat();
     let (error, connection) =
-        answered(&[[begun(), done, command("ROLLBACK"), ready(b'T')].concat()]).await;
+        answered(&[[begun(), done, command("ROLLBACK"), unlocked(b'T')].concat()]).await;
     assert!(matches!(error, WireError::Protocol(_)), "{error}");
     assert!(!connection.is_usable());
 }
 
 #[tokio::test]
 async fn a_failed_rollback_makes_the_connection_unusable() {
-    let failed = [error("22012"), ready(b'E')].concat();
-    let (error, connection) = answered(&[[begun(), failed.clone()].concat(), failed]).await;
+    let (first, again) =
+        ([begun(), error("22012")].concat(), [ready(b'E'), error("57014")].concat());
+    let (error, connection) = answered(&[first, again]).await;
     assert_eq!(sqlstate(&error), "22012");
     assert!(!connection.is_usable());
 }
 
 #[tokio::test]
+async fn a_lock_that_is_not_given_back_makes_the_connection_unusable() {
+    let done = [begun(), accepted(), message(b'n', b""), command("SET"), accepted()].concat();
+    let refused = [done, command("ROLLBACK"), error("42501"), ready(b'I')].concat();
+    let (error, connection) = answered(&[refused]).await;
+    assert!(matches!(error, WireError::Protocol(_)), "{error}");
+    assert!(!connection.is_usable());
+}
+
+#[tokio::test]
 async fn a_failed_begin_makes_the_connection_unusable() {
-    let (error, connection) = answered(&[[error("57014"), ready(b'I')].concat()]).await;
+    let (error, connection) =
+        answered(&[error("57014"), [ready(b'I'), rolled_back()].concat()]).await;
     assert_eq!(sqlstate(&error), "57014");
     assert!(!connection.is_usable());
 }
@@ -125,7 +146,7 @@ async fn another_command_than_begin_or_rollback_makes_the_connection_unusable() 
     let column = b"\0\x01n\0\0\0\0\0\0\0\0\0\0\x17\0\x04\xff\xff\xff\xff\0\0";
     let statement = [accepted(), message(b'T', column), command("SELECT 0"), accepted()].concat();
     let no_begin = [accepted(), command("SELECT 0")].concat();
-    let no_rollback = [begun(), statement, command("SELECT 0"), ready(b'I')].concat();
+    let no_rollback = [begun(), statement, command("SELECT 0"), unlocked(b'I')].concat();
     for answer in [no_begin, no_rollback] {
         let (error, connection) = answered(&[answer]).await;
         assert!(matches!(error, WireError::Protocol(_)), "{error}");

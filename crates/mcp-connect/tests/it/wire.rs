@@ -15,7 +15,7 @@ const READ: Transaction = Transaction::ReadOnly;
 const WRITE: Transaction = Transaction::ReadWrite;
 
 #[tokio::test]
-async fn a_statement_is_one_write_with_one_sync() {
+async fn a_statement_is_one_write_with_one_end() {
     let server = Postgres::for_tests().unwrap();
     let proxy = Proxy::new(&server);
     let mut connection =
@@ -29,7 +29,7 @@ async fn a_statement_is_one_write_with_one_sync() {
         assert_eq!(run(&mut connection, transaction, sql, &[Some("1")]).await.unwrap().len(), 500);
         let said = proxy.take();
         assert_eq!(said.len(), 1, "one round trip");
-        assert_eq!(tags(&said[0]), "PBEPBDEPBES");
+        assert_eq!(tags(&said[0]), "PBEPBDEPBEF");
     }
 }
 
@@ -42,7 +42,7 @@ async fn an_error_costs_one_more_flight_with_a_rollback() {
     proxy.take();
     rows(&mut connection, "SELECT 1/0").await.unwrap_err();
     let flights: Vec<_> = proxy.take().iter().map(|flight| tags(flight)).collect();
-    assert_eq!(flights, ["PBEPBDEPBES", "PBES"]);
+    assert_eq!(flights, ["PBEPBDEPBEF", "SPBEF"]);
 }
 
 #[tokio::test]
@@ -305,6 +305,38 @@ async fn a_function_that_runs_sql_cannot_replace_what_stands_around_a_statement(
     }
     assert_eq!(value(&mut connection, "SHOW transaction_read_only").await, "on");
     assert_eq!(server.execute("postgres", "SELECT count(*) FROM victim").unwrap(), "0\n");
+}
+
+#[tokio::test]
+async fn advisory_locks_that_a_function_takes_are_given_back_with_the_statement() {
+    let (server, mut connection) = connected().await;
+    let fixture = "CREATE FUNCTION hold(n int) RETURNS int LANGUAGE plpgsql AS
+        $$ BEGIN PERFORM pg_advisory_lock(n); PERFORM pg_advisory_lock_shared(n, n); RETURN 1/n; END $$";
+    server.execute("postgres", fixture).unwrap();
+    let held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'";
+    for transaction in [READ, WRITE] {
+        run(&mut connection, transaction, "SELECT hold(7)", &[]).await.unwrap();
+        assert_eq!(server.execute("postgres", held).unwrap(), "0\n", "{transaction:?}");
+        // In a statement that fails, too.
+        let failed = run(&mut connection, transaction, "SELECT hold(0)", &[]).await;
+        assert_eq!(sqlstate(&failed.unwrap_err()), "22012");
+        assert!(connection.is_usable());
+        assert_eq!(server.execute("postgres", held).unwrap(), "0\n", "{transaction:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_role_that_may_not_give_locks_back_still_reads() {
+    let server = Postgres::for_tests().unwrap();
+    let harden = "CREATE ROLE plain LOGIN;
+        REVOKE EXECUTE ON FUNCTION pg_advisory_unlock_all() FROM PUBLIC";
+    server.execute("postgres", harden).unwrap();
+    let target = Target::parse(&server.dsn_as("plain", "postgres")).unwrap();
+    let mut connection = Connection::connect(&target, &SessionSettings::default()).await.unwrap();
+    assert_eq!(value(&mut connection, "SELECT 1").await, "1");
+    rows(&mut connection, "SELECT 1/0").await.unwrap_err();
+    assert_eq!(value(&mut connection, "SELECT 1").await, "1");
+    assert!(connection.is_usable());
 }
 
 #[tokio::test]
