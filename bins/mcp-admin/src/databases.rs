@@ -10,8 +10,8 @@ use crate::output::Fault;
 /// A connection that runs constants of this code, read-only.
 pub(crate) struct Asked {
     connection: Connection,
-    /// Where it is, with the password masked.
-    pub(crate) place: String,
+    /// Where it is.
+    pub(crate) target: Target,
 }
 
 /// Why a database cannot be asked.
@@ -34,7 +34,7 @@ impl Asked {
             role: database.db_role.as_ref().map(|role| role.as_str().to_owned()),
         };
         let connection = Connection::connect(&target, &session).await?;
-        Ok(Self { connection, place: target.to_string() })
+        Ok(Self { connection, target })
     }
 
     /// Every row of the answer; a NULL is empty.
@@ -78,6 +78,10 @@ fn target(database: &DatabaseConfig) -> Result<Target, DsnError> {
         ("sslrootcert", path(&database.sslrootcert)),
         ("sslcert", path(&database.sslcert)),
         ("sslkey", path(&database.sslkey)),
+        (
+            "target_session_attrs",
+            database.target_session_attrs.map(|wanted| wanted.as_str().to_owned()),
+        ),
     ];
     let mut target = Target::builder();
     if let Some(url) = &database.url {

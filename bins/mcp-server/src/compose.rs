@@ -103,7 +103,7 @@ async fn parts(
         shutdown,
     };
     let Entrance { door, auth, files } = open_door(loaded, around).await?;
-    let (databases, pools) = databases::open(config)?;
+    let (databases, pools) = databases::open(config).await?;
     describe_databases(config);
     tasks.start("pools", pools.run(shutdown.clone().requested()));
     let server = Arc::new(mcp_server(&databases));
@@ -169,7 +169,7 @@ fn describe_drain(outcome: DrainOutcome) {
 /// Serves the one local caller on standard input and output.
 pub(crate) async fn serve_stdio(loaded: &Loaded) -> Result<(), StartFault> {
     let _telemetry = Telemetry::start(&loaded.config.log);
-    let (databases, pools) = databases::open(&loaded.config)?;
+    let (databases, pools) = databases::open(&loaded.config).await?;
     let server = mcp_server(&databases);
     let (principal, _end) = Principal::local();
     let mut tasks = Tasks::new();

@@ -8,6 +8,7 @@ pub(crate) mod mail;
 pub(crate) mod passwords;
 pub(crate) mod smtp;
 pub(crate) mod state;
+pub(crate) mod users;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -20,6 +21,7 @@ use mail::MailConfig;
 use passwords::PasswordsConfig;
 use smtp::SmtpConfig;
 use state::StateConfig;
+use users::UsersConfig;
 
 /// The configuration of mcp-server and mcp-admin.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -32,6 +34,8 @@ pub struct Config {
     ///
     /// Never empty.
     pub databases: Vec<DatabaseConfig>,
+    /// Where the accounts are.
+    pub users: UsersConfig,
     /// Which passwords may be chosen, and how they are hashed.
     pub passwords: PasswordsConfig,
     /// The server that letters are handed to.

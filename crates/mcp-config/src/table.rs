@@ -4,13 +4,14 @@
 //! A new section: a file in `section/` with its types and its `KEYS`, a field in
 //! [`Config`](crate::Config), a line in [`SECTIONS`].
 
-use crate::section::{audit, databases, http, log, mail, passwords, smtp, state};
+use crate::section::{audit, databases, http, log, mail, passwords, smtp, state, users};
 use crate::value::Kind;
 
 /// The rows of every section, in the order in which they are shown.
-pub(crate) const SECTIONS: [&[Key]; 8] = [
+pub(crate) const SECTIONS: [&[Key]; 9] = [
     http::KEYS,
     databases::KEYS,
+    users::KEYS,
     passwords::KEYS,
     smtp::KEYS,
     mail::KEYS,

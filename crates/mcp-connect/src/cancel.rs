@@ -50,6 +50,11 @@ impl CancelHandle {
         outcome.unwrap_or_else(|_| Err(ConnectError::TimedOut { host: host(), after: timeout }))
     }
 
+    /// Where the connection goes.
+    pub(crate) fn endpoint(&self) -> &Endpoint {
+        &self.0.endpoint
+    }
+
     pub(crate) fn was_requested(&self) -> bool {
         self.0.requested.load(Ordering::Acquire)
     }

@@ -43,6 +43,20 @@ impl Connection {
             }
         }
     }
+
+    /// Connects once more to the very address that this connection goes to, whatever other hosts
+    /// the target has: a process id means something on its own server only.
+    pub async fn connect_beside(
+        &self,
+        target: &Target,
+        session: &SessionSettings,
+    ) -> Result<Self, ConnectError> {
+        let attempt = Attempt::new(target, session)?;
+        let cancel = self.cancel_handle();
+        let (endpoint, any) = (cancel.endpoint(), TargetSessionAttrs::Any);
+        let connecting = attempt.endpoint(&endpoint.host, endpoint, any);
+        attempt.timed(&endpoint.host, connecting).await
+    }
 }
 
 /// What is wanted in the first round over the hosts, and in the next.

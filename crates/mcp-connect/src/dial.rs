@@ -28,6 +28,8 @@ const UNACKNOWLEDGED_MS: u32 = 20_000;
 #[derive(Clone, Debug)]
 pub(crate) struct Endpoint {
     place: Place,
+    /// The host that it is an address of.
+    pub(crate) host: Host,
     /// How errors name it.
     pub(crate) label: String,
 }
@@ -55,7 +57,7 @@ impl Endpoint {
             HostAddress::Unix(dir) => {
                 let socket = dir.join(format!(".s.PGSQL.{}", host.port));
                 let label = socket.display().to_string();
-                Ok(vec![Self { place: Place::Unix(socket), label }])
+                Ok(vec![Self { place: Place::Unix(socket), host: host.clone(), label }])
             }
             HostAddress::Tcp(name) => {
                 let label = host.to_string();
@@ -64,6 +66,7 @@ impl Endpoint {
                     found.map_err(|source| ConnectError::Io { host: label.clone(), source })?;
                 let endpoint = |address| Self {
                     place: Place::Tcp { address, name: name.clone() },
+                    host: host.clone(),
                     label: label.clone(),
                 };
                 Ok(found.map(endpoint).collect())

@@ -1,13 +1,17 @@
 //! One configured database, and what its connections share.
 
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::num::NonZeroUsize;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use mcp_connect::{ConnectError, Target};
-use mcp_identity::{DatabaseName, DbRole};
-use tokio::sync::Semaphore;
+use mcp_identity::{DatabaseName, DbRole, Principal, UserName};
+use tokio::time::timeout;
+
+use crate::inspect::{TooMuch, inspect};
+use crate::places::Places;
 
 /// A database as the operator configured it. Comes from `databases[]` in the configuration.
 #[derive(Clone, Debug)]
@@ -16,6 +20,9 @@ pub struct DatabaseSettings {
     pub name: DatabaseName,
     /// Where it is and who logs in. Holds the password; never leaves the connecting code.
     pub target: Target,
+    /// The users who may reach it, if their record does not say otherwise; `None`: all of them.
+    /// Says nothing about tokens, which belong to no user.
+    pub available_to_users: Option<BTreeSet<UserName>>,
     /// The role that connections run as where the principal's record names none.
     pub db_role: Option<DbRole>,
     /// Whether credentials that are not read-only may write.
@@ -23,12 +30,16 @@ pub struct DatabaseSettings {
     /// Whether a login is used that may do more than SQL (superuser, replication, the server's
     /// files and programs).
     pub allow_superuser: bool,
+    /// Whether a login is used that can read this product's accounts, which lie in the database.
+    pub allow_shared_auth_database: bool,
     /// PostgreSQL's `statement_timeout`.
     pub statement_timeout: Duration,
     /// PostgreSQL's `lock_timeout`.
     pub lock_timeout: Duration,
     /// Connections of one principal.
     pub connections_per_principal: NonZeroUsize,
+    /// Connections of one user, by whatever sessions.
+    pub connections_per_user: NonZeroUsize,
     /// Connections of all principals together.
     pub connections_total: NonZeroUsize,
     /// How long a connection may lie unused before it is closed.
@@ -37,44 +48,111 @@ pub struct DatabaseSettings {
     pub acquire_timeout: Duration,
 }
 
+impl DatabaseSettings {
+    /// Does the database admit this principal, as far as it is a user?
+    pub(crate) fn admits(&self, principal: &Principal) -> bool {
+        match (&self.available_to_users, &principal.user) {
+            (Some(admitted), Some(user)) => admitted.contains(user),
+            (None, _) | (_, None) => true,
+        }
+    }
+
+    /// Did the operator say that a login is meant to do this?
+    fn allows(&self, what: TooMuch) -> bool {
+        match what {
+            TooMuch::Privileged => self.allow_superuser,
+            TooMuch::ReadsAccounts => self.allow_shared_auth_database,
+        }
+    }
+
+    /// The first that a login does and is not meant to.
+    pub(crate) fn refuses(&self, found: &[TooMuch]) -> Option<TooMuch> {
+        found.iter().copied().find(|what| !self.allows(*what))
+    }
+}
+
 /// A database and its share of connections.
 #[derive(Debug)]
 pub struct Database {
     /// As configured.
     pub settings: DatabaseSettings,
-    /// A permit for each connection that exists. Fair: first come, first served.
-    pub(crate) permits: Arc<Semaphore>,
-    waiting: AtomicUsize,
-    told_privileged: AtomicBool,
+    /// A place for each connection that exists.
+    pub(crate) total: Places,
+    /// The places of each user who has pools here.
+    users: Mutex<HashMap<UserName, Weak<Places>>>,
+    /// The roles that were looked at and may do no more than they should.
+    accepted: Mutex<HashSet<Option<String>>>,
+    told: Mutex<HashSet<TooMuch>>,
     down: AtomicBool,
 }
 
 impl Database {
     pub(crate) fn new(settings: DatabaseSettings) -> Self {
-        let permits = Arc::new(Semaphore::new(settings.connections_total.get()));
+        let total = Places::new(settings.connections_total);
         Self {
             settings,
-            permits,
-            waiting: AtomicUsize::new(0),
-            told_privileged: AtomicBool::new(false),
+            total,
+            users: Mutex::default(),
+            accepted: Mutex::default(),
+            told: Mutex::default(),
             down: AtomicBool::new(false),
         }
     }
 
-    /// Is somebody waiting for a connection that others lie on? Then nothing goes back to lie idle.
-    pub(crate) fn is_contended(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) > 0
+    /// Looks at the login, and tells the operator what is remarkable about it.
+    pub(crate) async fn inspect(&self, within: Duration) -> Result<(), TooMuch> {
+        let Self { settings, .. } = self;
+        let looking = inspect(&settings.target, settings.db_role.as_ref());
+        let fault = match timeout(within, looking).await {
+            Ok(Ok(found)) => return self.judge(&found),
+            Ok(Err(fault)) => fault,
+            Err(_) => ConnectError::TimedOut { host: settings.target.to_string(), after: within },
+        };
+        self.tell_down(&fault);
+        Ok(())
     }
 
-    /// Tells the operator, once, that this login is not used.
-    pub(crate) fn tell_privileged(&self) {
-        if !self.told_privileged.swap(true, Ordering::Relaxed) {
-            let name = &self.settings.name;
-            tracing::error!(
-                "Database {name} is not served: its login or role is superuser, has replication, \
-                 or reaches the server's files or programs. Give it a role that may only do what \
-                 an agent should, or say allow_superuser: true"
-            );
+    fn judge(&self, found: &[TooMuch]) -> Result<(), TooMuch> {
+        if let Some(refused) = self.settings.refuses(found) {
+            return Err(refused);
+        }
+        for what in found {
+            tracing::warn!("Database {}: {what}, and that is allowed", self.settings.name);
+        }
+        self.accept(self.settings.db_role.as_ref().map(DbRole::as_str));
+        Ok(())
+    }
+
+    /// The places that all sessions of a user share. They last as long as somebody holds them.
+    pub(crate) fn places_of(&self, user: &UserName) -> Arc<Places> {
+        let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(places) = users.get(user).and_then(Weak::upgrade) {
+            return places;
+        }
+        users.retain(|_, places| places.strong_count() > 0);
+        let places = Arc::new(Places::new(self.settings.connections_per_user));
+        users.insert(user.clone(), Arc::downgrade(&places));
+        places
+    }
+
+    /// Was this role looked at before, and found to do no more than it should?
+    pub(crate) fn is_accepted(&self, role: Option<&str>) -> bool {
+        let accepted = self.accepted.lock().unwrap_or_else(PoisonError::into_inner);
+        accepted.contains(&role.map(str::to_owned))
+    }
+
+    /// Remembers that a role needs no second look.
+    pub(crate) fn accept(&self, role: Option<&str>) {
+        let mut accepted = self.accepted.lock().unwrap_or_else(PoisonError::into_inner);
+        accepted.insert(role.map(str::to_owned));
+    }
+
+    /// Tells the operator, once, why this login is not used.
+    pub(crate) fn tell_too_much(&self, reason: TooMuch) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.insert(reason) {
+            let (name, way_out) = (&self.settings.name, reason.way_out());
+            tracing::error!("Database {name} is not served: {reason}. Hint: {way_out}");
         }
     }
 
@@ -91,19 +169,5 @@ impl Database {
         if self.down.load(Ordering::Relaxed) && self.down.swap(false, Ordering::Relaxed) {
             tracing::info!("Database {} can be used again", self.settings.name);
         }
-    }
-
-    /// Counts one who waits, until the guard is dropped.
-    pub(crate) fn wait(&self) -> Waiting<'_> {
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        Waiting(&self.waiting)
-    }
-}
-
-pub(crate) struct Waiting<'a>(&'a AtomicUsize);
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

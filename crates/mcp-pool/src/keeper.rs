@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use deadpool::managed::Object;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use mcp_connect::{Connection, SessionSettings, Transaction, WireError};
+use mcp_connect::{SessionSettings, Transaction, WireError};
 use mcp_identity::Lease;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, timeout};
@@ -56,7 +56,7 @@ impl PoolKeeper {
                     lease.ended().await;
                 })),
                 Some(()) = held.next(), if !held.is_empty() => self.shared.close_ended(),
-                Some(wreck) = self.wrecks.recv() => ending.push(Box::pin(end(wreck))),
+                Some(wreck) = self.wrecks.recv() => ending.push(Box::pin(end(Arc::clone(&self.shared), wreck))),
                 Some(()) = ending.next(), if !ending.is_empty() => {}
                 _ = sweep.tick() => self.shared.sweep(),
             }
@@ -64,35 +64,46 @@ impl PoolKeeper {
         self.shared.close_all();
         self.wrecks.close();
         while let Some(wreck) = self.wrecks.recv().await {
-            ending.push(Box::pin(end(wreck)));
+            ending.push(Box::pin(end(Arc::clone(&self.shared), wreck)));
         }
         while ending.next().await.is_some() {}
     }
 }
 
-/// Ends what still runs on a connection that was given up: a cancel request, and, for a statement
-/// that does not heed it, the end of its backend. The connection holds its place until then.
-async fn end(mut wreck: Object<Manager>) {
-    if let Err(fault) = wreck.connection.cancel_handle().cancel().await {
-        tracing::warn!(error = %fault, "Could not cancel a statement whose caller went away");
-    }
-    if timeout(GRACE, wreck.connection.run_out()).await.is_err() {
-        match timeout(TERMINATE, terminate(&wreck)).await {
-            Ok(Ok(())) => drop(timeout(GRACE, wreck.connection.run_out()).await),
-            Ok(Err(fault)) => tracing::warn!(error = %fault, "Could not end a backend"),
-            Err(_) => tracing::warn!("Could not end a backend in time"),
-        }
+/// Ends what still runs on a connection that was given up, and drops it: it holds its place until
+/// then. A server that does not answer even so has lost its other connections too, as a rule;
+/// those that lie idle are closed, and the next request finds out by connecting.
+async fn end(shared: Arc<Shared>, mut wreck: Object<Manager>) {
+    if let Err(fault) = stop(&mut wreck).await {
+        let database = &wreck.database;
+        tracing::warn!(error = %fault, "Could not end a statement on {}", database.settings.name);
+        shared.drop_idle(database);
     }
     drop(Object::take(wreck));
 }
 
-/// Ends the backend of a connection from another one of the same login: the only thing that ends
-/// a block which catches `query_canceled`.
-async fn terminate(wreck: &Pooled) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+/// A cancel request, and, for a statement that does not heed it, the end of its backend.
+async fn stop(wreck: &mut Pooled) -> Result<(), Fault> {
+    let cancelled = wreck.connection.cancel_handle().cancel().await;
+    if timeout(GRACE, wreck.connection.run_out()).await.is_ok() {
+        return Ok(());
+    }
+    // Without an answer to the cancel request there will be none to this.
+    cancelled?;
+    timeout(TERMINATE, terminate(wreck)).await??;
+    Ok(timeout(GRACE, wreck.connection.run_out()).await?)
+}
+
+type Fault = Box<dyn std::error::Error + Send + Sync>;
+
+/// Ends the backend of a connection from another one to the same server, of the same login: the
+/// only thing that ends a block which catches `query_canceled`.
+async fn terminate(wreck: &Pooled) -> Result<(), Fault> {
     const TERMINATE_BACKEND: &str = "SELECT pg_catalog.pg_terminate_backend($1::integer)";
     let session =
         SessionSettings { application_name: "mcp-server".into(), ..SessionSettings::default() };
-    let mut connection = Connection::connect(&wreck.database.settings.target, &session).await?;
+    let target = &wreck.database.settings.target;
+    let mut connection = wreck.connection.connect_beside(target, &session).await?;
     let pid = wreck.connection.backend_pid().to_string();
     let parameters = [Some(pid.as_str())];
     let ended = connection.start(Transaction::ReadOnly, TERMINATE_BACKEND, &parameters).await?;

@@ -51,8 +51,17 @@ impl Drop for Lent {
             if let Err(refused) = self.wrecks.try_send(pooled) {
                 drop(Object::take(refused.into_inner()));
             }
-        } else if Object::pool(&pooled).is_some_and(|pool| pool.manager().database.is_contended()) {
+            return;
+        }
+        let Some(pool) = Object::pool(&pooled) else { return };
+        if pool.manager().is_contended() {
             drop(Object::take(pooled));
+            return;
+        }
+        drop(pooled);
+        // Whoever began to wait just now found nothing idle: it was on its way back.
+        if pool.manager().is_contended() {
+            pool.manager().make_room_for_waiting();
         }
     }
 }

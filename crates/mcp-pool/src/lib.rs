@@ -9,13 +9,16 @@
 //! has ended, and cancels statements whose caller went away.
 
 mod database;
+mod inspect;
 mod keeper;
 mod lent;
 mod manager;
+mod places;
 mod pools;
 mod session;
 
 pub use database::{Database, DatabaseSettings};
+pub use inspect::{TooMuch, inspect};
 pub use keeper::PoolKeeper;
 pub use lent::Lent;
 pub use pools::{AcquireError, Pools};

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use deadpool::managed::Object;
 use deadpool::managed::{PoolConfig, PoolError, QueueMode, TimeoutType, Timeouts};
+use futures_util::future::join_all;
 use mcp_connect::ConnectError;
-use mcp_identity::{DatabaseName, Lease, Principal, PrincipalId};
+use mcp_identity::{DatabaseName, Lease, Principal, PrincipalId, UserName};
 use tokio::sync::mpsc;
 
 use crate::database::{Database, DatabaseSettings};
+use crate::inspect::TooMuch;
 use crate::keeper::PoolKeeper;
 use crate::lent::Lent;
 use crate::manager::{MakeError, Manager, Pool};
@@ -45,7 +47,7 @@ struct Entry {
 /// Why there is no connection. A part that is down, or busy; never a denial.
 #[derive(Debug, thiserror::Error)]
 pub enum AcquireError {
-    /// No database of that name is configured. Reachability was decided before.
+    /// The principal reaches no database of that name; perhaps there is none.
     #[error("no such database")]
     NoSuchDatabase,
     /// The principal's credential ended.
@@ -54,10 +56,13 @@ pub enum AcquireError {
     /// Every connection that this principal may have is in use, and stayed so.
     #[error("no connection became free within {0:?}")]
     Busy(Duration),
-    /// The login, or the role that it runs as, may do more than SQL, and the operator did not say
-    /// that this is meant.
-    #[error("the login is a superuser, or as good as one")]
-    Privileged,
+    /// The login, or the role that it runs as, may do more than it must, and the operator did not
+    /// say that this is meant.
+    #[error(transparent)]
+    TooMuch(#[from] TooMuch),
+    /// The connection broke before it was ready.
+    #[error("the connection broke before it was ready")]
+    Lost,
     /// PostgreSQL could not be reached or refused the login.
     #[error(transparent)]
     Connect(#[from] ConnectError),
@@ -85,34 +90,67 @@ impl Pools {
         &self.0.names
     }
 
-    /// A connection of this principal to that database.
-    ///
-    /// The caller has decided that the principal reaches the database; here its lease is looked
-    /// at again, after the pool is listed, so that an ending lease either finds the pool or is
-    /// found by it.
+    /// Looks at every database once, all at the same time, for no longer than `within`, and tells
+    /// the operator what is remarkable. One that is down is no error: it may be up when somebody
+    /// asks, and is looked at then.
     ///
     /// # Errors
-    /// [`AcquireError`], after at most the acquire timeout and one connect timeout.
+    /// The first database, in file order, whose login may do what it must not, and what that is.
+    pub async fn inspect(&self, within: Duration) -> Result<(), (DatabaseName, TooMuch)> {
+        let looks = self.0.databases.iter().map(|database| database.inspect(within));
+        join_all(looks)
+            .await
+            .into_iter()
+            .zip(&self.0.names)
+            .try_for_each(|(found, name)| found.map_err(|reason| (name.clone(), reason)))
+    }
+
+    /// The databases that a principal reaches, in file order: those of its record that admit it.
+    pub fn reached<'a>(
+        &'a self,
+        principal: &'a Principal,
+    ) -> impl Iterator<Item = &'a DatabaseName> {
+        let reached = principal.grants.databases.reached(&self.0.names);
+        reached.filter(|name| {
+            self.0.place(name).is_some_and(|at| self.0.databases[at].settings.admits(principal))
+        })
+    }
+
+    /// A connection of this principal to that database, if it reaches it.
+    ///
+    /// Its lease is looked at after the pool is listed, so that an ending lease either finds the
+    /// pool or is found by it.
+    ///
+    /// # Errors
+    /// [`AcquireError`], after at most twice the acquire timeout and what one connect may take.
     pub async fn acquire(
         &self,
         principal: &Principal,
         name: &DatabaseName,
     ) -> Result<Lent, AcquireError> {
-        let place = self.0.names.iter().position(|known| known == name);
+        let reached = self.reached(principal).find(|known| *known == name);
+        let place = reached.and_then(|name| self.0.place(name));
         let place = place.ok_or(AcquireError::NoSuchDatabase)?;
         let pool = self.0.pool(principal, place);
         if principal.lease.is_ended() {
             self.0.close_ended();
             return Err(AcquireError::Ended);
         }
+        let pooled = tokio::select! {
+            biased;
+            _ = principal.lease.ended() => return Err(AcquireError::Ended),
+            pooled = pool.get() => pooled,
+        };
         let waited = self.0.databases[place].settings.acquire_timeout;
-        match pool.get().await {
+        match pooled {
             Ok(pooled) => Ok(Lent::new(pooled, self.0.wrecks.clone())),
             Err(PoolError::Backend(MakeError::Connect(fault))) => Err(fault.into()),
-            Err(PoolError::Backend(MakeError::Privileged)) => Err(AcquireError::Privileged),
-            Err(PoolError::Timeout(
-                TimeoutType::Wait | TimeoutType::Create | TimeoutType::Recycle,
-            )) => Err(AcquireError::Busy(waited)),
+            Err(PoolError::Backend(MakeError::TooMuch(reason))) => Err(reason.into()),
+            Err(PoolError::Backend(MakeError::Lost)) => Err(AcquireError::Lost),
+            Err(
+                PoolError::Backend(MakeError::Busy)
+                | PoolError::Timeout(TimeoutType::Wait | TimeoutType::Create | TimeoutType::Recycle),
+            ) => Err(AcquireError::Busy(waited)),
             Err(
                 PoolError::Backend(MakeError::Closed)
                 | PoolError::Closed
@@ -126,6 +164,10 @@ impl Pools {
 impl Shared {
     fn pools(&self) -> MutexGuard<'_, HashMap<Key, Entry>> {
         self.pools.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn place(&self, name: &DatabaseName) -> Option<usize> {
+        self.names.iter().position(|known| known == name)
     }
 
     fn pool(self: &Arc<Self>, principal: &Principal, place: usize) -> Pool {
@@ -153,14 +195,19 @@ impl Shared {
             max_size: settings.connections_per_principal.get(),
             timeouts: Timeouts {
                 wait: Some(settings.acquire_timeout),
-                create: Some(settings.acquire_timeout),
+                // The manager times its two parts: a place, and the connect.
+                create: None,
                 recycle: None,
             },
             // The connection used last is the warmest; the others age and are closed.
             queue_mode: QueueMode::Lifo,
         };
         let session = session(principal, settings);
-        let manager = Manager { session, shared: Arc::downgrade(self), database };
+        let user = principal.user.clone().map(|user| {
+            let places = database.places_of(&user);
+            (user, places)
+        });
+        let manager = Manager { session, user, shared: Arc::downgrade(self), database };
         let pool = Pool::builder(manager).config(config).runtime(deadpool::Runtime::Tokio1);
         #[expect(clippy::expect_used, reason = "building fails only without a runtime")]
         pool.build().expect("the runtime was given")
@@ -175,6 +222,34 @@ impl Shared {
             }
             !ended
         });
+    }
+
+    /// Closes the connection to a database that has been idle longest: of one user, or of all.
+    pub(crate) fn make_room(&self, database: &Arc<Database>, whose: Option<&UserName>) {
+        let pools = self.pools();
+        let fits = |pool: &&Pool| {
+            let Manager { database: of, user, .. } = pool.manager();
+            let user = user.as_ref().map(|(user, _)| user);
+            Arc::ptr_eq(of, database) && (whose.is_none() || user == whose)
+        };
+        let mut oldest: Option<(Duration, &Pool)> = None;
+        for pool in pools.values().map(|entry| &entry.pool).filter(fits) {
+            pool.retain(|_, metrics| {
+                let unused = metrics.last_used();
+                if oldest.is_none_or(|(age, _)| unused > age) {
+                    oldest = Some((unused, pool));
+                }
+                true
+            });
+        }
+        if let Some((age, pool)) = oldest {
+            let mut closed = false;
+            pool.retain(|_, metrics| {
+                let this = !closed && metrics.last_used() >= age;
+                closed |= this;
+                !this
+            });
+        }
     }
 
     /// Closes what nobody uses: idle connections of one database, whoever they belong to.

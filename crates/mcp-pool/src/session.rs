@@ -14,6 +14,7 @@ const APPLICATION_NAME_MAX: usize = 63;
 pub(crate) fn session(principal: &Principal, database: &DatabaseSettings) -> SessionSettings {
     let id = principal.id.to_string();
     let roles: Vec<_> = principal.grants.roles.iter().map(RoleName::as_str).collect();
+    let user = principal.user.as_ref().map(|user| user.as_str().to_owned()).unwrap_or_default();
     let writes = database.allow_writes && !principal.grants.read_only;
     let role = principal.grants.db_role.as_ref().or(database.db_role.as_ref());
     let settings = [
@@ -33,6 +34,8 @@ pub(crate) fn session(principal: &Principal, database: &DatabaseSettings) -> Ses
         ("standard_conforming_strings", "on".to_owned()),
         // For row-level security policies; defence in depth, not a wall.
         ("mcp.principal", id.clone()),
+        // Empty where no user stands behind the credential, so that a policy can always read it.
+        ("mcp.username", user),
         ("mcp.roles", roles.join(",")),
     ];
     SessionSettings {

@@ -50,14 +50,14 @@ impl QueryFault {
                 "Error: every connection of this credential is busy and stayed so for {waited:?}; \
                  try again later"
             ),
-            Self::Unavailable(AcquireError::Privileged) => {
+            Self::Unavailable(AcquireError::TooMuch(_)) => {
                 "Error: this database is not served: its login may do more than an agent should; \
                  its operator can mend that"
                     .into()
             }
-            Self::Unavailable(AcquireError::NoSuchDatabase | AcquireError::Connect(_)) => {
-                "Error: the database cannot be reached at the moment; try again later".into()
-            }
+            Self::Unavailable(
+                AcquireError::NoSuchDatabase | AcquireError::Connect(_) | AcquireError::Lost,
+            ) => "Error: the database cannot be reached at the moment; try again later".into(),
             Self::Broken(WireError::TooLarge { limit, .. }) => format!(
                 "Error: a single row is larger than {limit} bytes; select fewer columns or shorten \
                  them"
@@ -101,6 +101,7 @@ impl From<AcquireError> for QueryFault {
     fn from(fault: AcquireError) -> Self {
         match fault {
             AcquireError::Ended => Self::Ended,
+            AcquireError::NoSuchDatabase => Self::UnknownDatabase,
             other => Self::Unavailable(other),
         }
     }

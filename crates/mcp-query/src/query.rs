@@ -57,7 +57,7 @@ impl Databases {
         &'a self,
         principal: &'a Principal,
     ) -> impl Iterator<Item = &'a DatabaseName> {
-        principal.grants.databases.reached(self.pools.names())
+        self.pools.reached(principal)
     }
 
     /// The database that a call means: the one it names, else the principal's first.
@@ -135,9 +135,11 @@ impl Databases {
         let mut connection = self.pools.acquire(principal, database).await?;
         let deadline = limits.statement_timeout + GRACE;
         tokio::select! {
+            // First: nothing is sent in the name of a credential that has ended.
+            biased;
+            _ = principal.lease.ended() => Err(QueryFault::Ended),
             outcome = stream(&mut connection, sql, parameters, rows) => outcome,
             () = tokio::time::sleep(deadline) => Err(QueryFault::TimedOut(limits.statement_timeout)),
-            _ = principal.lease.ended() => Err(QueryFault::Ended),
         }
     }
 }

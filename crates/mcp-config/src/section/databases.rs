@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use mcp_identity::{DatabaseName, DbRole};
+use mcp_identity::{DatabaseName, DbRole, UserName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de};
 
@@ -19,11 +19,14 @@ const NAME: Kind = Kind::Text {
 };
 const ROLE: Kind =
     Kind::Text { accepted: "a role of up to 63 bytes", check: |text| DbRole::parse(text).is_ok() };
-const NAMES: Kind = Kind::List { accepted: "a list of user names", check: |_| true };
+const NAMES: Kind =
+    Kind::List { accepted: "a list of user names", check: |text| UserName::parse(text).is_ok() };
 const TEXT: Kind =
     Kind::Text { accepted: "text, in quotes where it looks like a number", check: |_| true };
 const SSL_MODES: Kind =
     Kind::OneOf(&["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]);
+const SESSION_ATTRIBUTES: Kind =
+    Kind::OneOf(&["any", "read-write", "read-only", "primary", "standby", "prefer-standby"]);
 const STATEMENT_TIME: Kind = Kind::Duration { min_ms: 1, max_ms: 86_400_000 };
 const CONNECTIONS: Kind = Kind::Integer { min: 1, max: 10_000 };
 
@@ -69,6 +72,9 @@ pub(crate) const KEYS: &[Key] = &[
     Key::new("databases[].sslkey", Kind::Path, Unset("none"))
         .ambient(&["PGSSLKEY"])
         .beside_url(Adds),
+    Key::new("databases[].target_session_attrs", SESSION_ATTRIBUTES, Unset("any"))
+        .ambient(&["PGTARGETSESSIONATTRS"])
+        .beside_url(Adds),
     Key::new("databases[].allow_writes", Kind::Bool, Is("false")),
     Key::new("databases[].allow_superuser", Kind::Bool, Is("false")),
     Key::new("databases[].available_to_users", NAMES, Unset("everyone")),
@@ -78,6 +84,7 @@ pub(crate) const KEYS: &[Key] = &[
     Key::new("databases[].max_rows", Kind::Integer { min: 1, max: 10_000_000 }, Is("1000")),
     Key::new("databases[].max_result_bytes", Kind::Size { min: 1 << 10, max: 1 << 30 }, Is("1MiB")),
     Key::new("databases[].connections_per_principal", CONNECTIONS, Is("4")),
+    Key::new("databases[].connections_per_user", CONNECTIONS, Is("8")),
     Key::new("databases[].connections_total", CONNECTIONS, Is("50")),
     Key::new(
         "databases[].pool_idle",
@@ -120,11 +127,13 @@ pub struct DatabaseConfig {
     pub sslcert: Option<PathBuf>,
     /// The client's private key, PEM.
     pub sslkey: Option<PathBuf>,
+    /// What kind of server is wanted, in libpq's words; the hosts are tried in order until one is.
+    pub target_session_attrs: Option<TargetSessionAttrs>,
     /// Let credentials that are not read-only write.
     pub allow_writes: bool,
     /// Accept a login that is superuser or could read the server's files.
     pub allow_superuser: bool,
-    /// The users who may reach it; an empty list admits none.
+    /// The users who may reach it; an empty list admits none. Tokens are bound by their own record.
     pub available_to_users: Option<Vec<String>>,
     /// The role that every connection runs as after login.
     #[serde(default, deserialize_with = "read_role")]
@@ -145,6 +154,8 @@ pub struct DatabaseConfig {
     pub max_result_bytes: u64,
     /// Connections that one credential may hold at once.
     pub connections_per_principal: usize,
+    /// Connections that all sessions of one user together may hold.
+    pub connections_per_user: usize,
     /// Connections that all credentials together may hold.
     pub connections_total: usize,
     /// How long an unused connection is kept.
@@ -183,6 +194,40 @@ impl SslMode {
             Self::Require => "require",
             Self::VerifyCa => "verify-ca",
             Self::VerifyFull => "verify-full",
+        }
+    }
+}
+
+/// What kind of server is wanted, in libpq's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum TargetSessionAttrs {
+    /// The first that answers.
+    Any,
+    /// One that accepts writes.
+    ReadWrite,
+    /// One that does not.
+    ReadOnly,
+    /// One that is no standby.
+    Primary,
+    /// A standby.
+    Standby,
+    /// A standby, or else any.
+    PreferStandby,
+}
+
+impl TargetSessionAttrs {
+    /// The word as libpq writes it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Any => "any",
+            Self::ReadWrite => "read-write",
+            Self::ReadOnly => "read-only",
+            Self::Primary => "primary",
+            Self::Standby => "standby",
+            Self::PreferStandby => "prefer-standby",
         }
     }
 }

@@ -1,4 +1,4 @@
-use mcp_config::{Fault, SslMode};
+use mcp_config::{Fault, SslMode, TargetSessionAttrs};
 
 use crate::Setup;
 
@@ -40,6 +40,7 @@ fn without_databases_in_the_file_flags_come_first_and_pg_names_fill_what_they_le
         ("PGHOST", "db.internal"),
         ("PGUSER", "reader"),
         ("PGSSLMODE", "require"),
+        ("PGTARGETSESSIONATTRS", "read-write"),
     ]);
     setup.flag("databases[0].user", "writer");
     let config = setup.load().config;
@@ -49,6 +50,7 @@ fn without_databases_in_the_file_flags_come_first_and_pg_names_fill_what_they_le
     assert_eq!(database.user.as_deref(), Some("writer"));
     assert_eq!(database.database.as_deref(), Some("writer"), "libpq's default");
     assert_eq!(database.sslmode, Some(SslMode::Require));
+    assert_eq!(database.target_session_attrs, Some(TargetSessionAttrs::ReadWrite));
 }
 
 #[test]

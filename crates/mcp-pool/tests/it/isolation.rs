@@ -11,6 +11,13 @@ use crate::support::{
     count, kept, name, one_value, principal, session, settings, wait_for_backends,
 };
 
+/// Catches whatever would end it, and goes on.
+const STUBBORN: &str = "CREATE FUNCTION stubborn() RETURNS int LANGUAGE plpgsql AS $$ BEGIN
+    FOR n IN 1..1000 LOOP
+        BEGIN PERFORM pg_sleep(1); EXCEPTION WHEN query_canceled THEN NULL; END;
+    END LOOP;
+    RETURN 1; END $$";
+
 /// Pools over one database that is only read, with this many connections for each principal and
 /// in total.
 fn pools(postgres: &Postgres, each: usize, total: usize) -> (Pools, DatabaseName) {
@@ -55,6 +62,37 @@ async fn an_ended_lease_closes_the_connections_and_refuses_new_ones() {
     wait_for_backends(&postgres, "application_name LIKE 'mcp-server/%'", 0);
     let refused = pools.acquire(&alice, &main).await.err();
     assert!(matches!(refused, Some(AcquireError::Ended)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_credential_that_ends_leaves_no_backend_behind_idle_running_or_stubborn() {
+    let postgres = Postgres::for_tests().unwrap();
+    postgres.execute("postgres", STUBBORN).unwrap();
+    let (pools, main) = pools(&postgres, 4, 50);
+    let (alice, end) = principal("alice");
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        held.push(pools.acquire(&alice, &main).await.unwrap());
+    }
+    drop(held.pop());
+    let statements = ["SELECT pg_sleep(60)", "SELECT stubborn()"];
+    let running = held.into_iter().zip(statements).map(|(mut lent, sql)| {
+        let lease = alice.lease.clone();
+        // As every holder does: it waits for its rows and for the end of the lease.
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = lent.start(Transaction::ReadOnly, sql, &[]) => panic!("{sql} came to an end"),
+                _ = lease.ended() => {}
+            }
+        })
+    });
+    let running: Vec<_> = running.collect();
+    wait_for_backends(&postgres, "wait_event = 'PgSleep'", 2);
+    end.end(EndReason::Revoked);
+    for task in running {
+        task.await.unwrap();
+    }
+    wait_for_backends(&postgres, "application_name = 'mcp-server/token:alice'", 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -125,12 +163,7 @@ async fn a_statement_whose_caller_went_away_is_cancelled() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_statement_that_catches_its_cancel_is_ended_and_holds_its_place_until_then() {
     let postgres = Postgres::for_tests().unwrap();
-    let stubborn = "CREATE FUNCTION stubborn() RETURNS int LANGUAGE plpgsql AS $$ BEGIN
-        FOR n IN 1..1000 LOOP
-            BEGIN PERFORM pg_sleep(1); EXCEPTION WHEN query_canceled THEN NULL; END;
-        END LOOP;
-        RETURN 1; END $$";
-    postgres.execute("postgres", stubborn).unwrap();
+    postgres.execute("postgres", STUBBORN).unwrap();
     let (pools, main) = pools(&postgres, 1, 50);
     let (alice, _end) = principal("alice");
     let mut lent = pools.acquire(&alice, &main).await.unwrap();
