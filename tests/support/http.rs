@@ -92,7 +92,8 @@ impl Request {
         (promised == Ok(response.body.len())).then_some(response)
     }
 
-    /// Sends it, and leaves the answer to be read as it comes.
+    /// Sends it, and leaves the answer to be read as it comes: whoever drops the stream is a
+    /// client that went away.
     ///
     /// # Panics
     /// When it cannot be sent.

@@ -234,6 +234,25 @@ impl Installation {
     }
 }
 
+/// Calls `query_database` with a token; gives its text and whether it failed.
+///
+/// # Panics
+/// When there is no result.
+#[must_use]
+pub fn query(server: SocketAddr, token: &str, arguments: &Value) -> (String, bool) {
+    let answer = Request::mcp(&query_message(arguments)).bearer(token).send(server).json();
+    let text = answer["result"]["content"][0]["text"].as_str();
+    let text = text.unwrap_or_else(|| panic!("no text in {answer}"));
+    (text.to_owned(), answer["result"]["isError"] == true)
+}
+
+/// The message, with the id 1, that calls `query_database`.
+#[must_use]
+pub fn query_message(arguments: &Value) -> Value {
+    let params = json!({ "name": "query_database", "arguments": arguments });
+    json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params })
+}
+
 /// The token that `mcp-admin tokens add` printed.
 pub(crate) fn token_of(added: &Output) -> String {
     let text = String::from_utf8_lossy(&added.stdout);

@@ -14,7 +14,7 @@ pub mod schema;
 pub use binaries::binary;
 pub use fixture::FixtureServer;
 pub use http::{Request, Response};
-pub use installation::Installation;
+pub use installation::{Installation, query, query_message};
 pub use mail_server::MailServer;
 pub use process::ServerProcess;
 

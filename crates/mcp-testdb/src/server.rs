@@ -159,6 +159,14 @@ impl Postgres {
         }
     }
 
+    /// Stops the server as `pg_ctl stop -m immediate` does: at once, as if it had crashed. Does
+    /// nothing when it is stopped.
+    pub fn crash(&mut self) {
+        if let Some(process) = self.process.take() {
+            process.stop(Signal::QUIT);
+        }
+    }
+
     /// Starts the server again at the same address. Does nothing when it runs.
     pub fn resume(&mut self) -> Result<(), Error> {
         if self.process.is_some() {

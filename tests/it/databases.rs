@@ -1,0 +1,224 @@
+//! Several databases, and every way to one: hosts, TLS, certificates, password files; who is
+//! admitted, and which logins are not used.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use mcp_testdb::{Options, Postgres, Tcp, TlsFiles};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use serde_json::{Value, json};
+use support::{Installation, Request, ServerProcess, query};
+
+const PASSWORD: &str = "SecurePassword123!";
+const UNREACHABLE: &str = "Error: the database cannot be reached at the moment; try again later";
+
+/// An authority, a stranger, and a key pair signed by the authority for each end.
+fn certificates(folder: &Path) {
+    let authority = |name: &str| {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let pem = params.self_signed(&key).unwrap().pem();
+        fs::write(folder.join(format!("{name}.pem")), pem).unwrap();
+        Issuer::new(params, key)
+    };
+    let (signer, _) = (authority("authority"), authority("stranger"));
+    for (name, subject) in [("server", "127.0.0.1"), ("client", "agent")] {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec![subject.to_owned()]).unwrap();
+        params.distinguished_name.push(DnType::CommonName, subject);
+        let pem = params.signed_by(&key, &signer).unwrap().pem();
+        fs::write(folder.join(format!("{name}.pem")), pem).unwrap();
+        fs::write(folder.join(format!("{name}.key")), key.serialize_pem()).unwrap();
+    }
+}
+
+/// A PostgreSQL on TCP with a role `agent` that has a password.
+fn on_tcp(tls: Option<TlsFiles>) -> Postgres {
+    let tcp = Tcp { password: "of the superuser".into(), tls };
+    let postgres =
+        Postgres::for_tests_with(Options { tcp: Some(tcp), settings: Vec::new() }).unwrap();
+    let role = "SET password_encryption = 'scram-sha-256';
+        CREATE ROLE agent LOGIN PASSWORD 'let me: in'";
+    postgres.execute("postgres", role).unwrap();
+    postgres
+}
+
+fn private(path: &Path, text: &str) {
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+#[test]
+fn a_database_is_reached_by_verified_tls_a_client_certificate_and_a_password_file() {
+    let installation = Installation::new("");
+    let folder = installation.path();
+    certificates(folder);
+    let path = |name: &str| folder.join(name);
+    let files = TlsFiles {
+        certificate: path("server.pem"),
+        key: path("server.key"),
+        client_ca: Some(path("authority.pem")),
+    };
+    let vault = on_tcp(Some(files));
+    let line = format!("127.0.0.1:{}:*:agent:let me\\: in\n", vault.port());
+    private(&path("passwords"), &line);
+    let entry = |name: &str, root: &str, certificate: &str| {
+        format!(
+            "  - name: {name}\n    host: 127.0.0.1\n    port: {}\n    database: postgres\n    \
+             user: agent\n    passfile: passwords\n    sslmode: verify-full\n    \
+             sslrootcert: {root}.pem\n{certificate}",
+            vault.port()
+        )
+    };
+    let certificate = "    sslcert: client.pem\n    sslkey: client.key\n";
+    installation.write_config(&format!(
+        "{}{}{}",
+        entry("vault", "authority", certificate),
+        entry("impostor", "stranger", certificate),
+        entry("unproven", "authority", "")
+    ));
+    let server = installation.start();
+    let ask = |database: &str| {
+        let token = installation.add_token(&["--database", database]);
+        let sql = "SELECT ssl, client_dn FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+        assert!(support::eventually(|| opens(&server, &token)));
+        query(server.address(), &token, &json!({ "query": sql })).0
+    };
+    let answer = ask("vault");
+    assert!(answer.starts_with("ssl\tclient_dn\nt\t/CN="), "{answer}");
+    assert_eq!(ask("impostor"), UNREACHABLE);
+    assert_eq!(ask("unproven"), UNREACHABLE);
+    assert!(!server.log().contains("let me"), "{}", server.log());
+}
+
+fn opens(server: &ServerProcess, token: &str) -> bool {
+    let list = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{}}"#;
+    Request::raw_mcp(list).bearer(token).send(server.address()).status == 200
+}
+
+#[test]
+fn the_password_file_of_the_home_directory_serves_where_no_file_names_a_database() {
+    let installation = Installation::new("");
+    let postgres = on_tcp(None);
+    private(&installation.path().join(".pgpass"), "*:*:*:agent:let me\\: in\n");
+    let token_file = installation.token_file();
+    let arguments =
+        ["--http", "--addr", "127.0.0.1:0", "--token-file", &token_file.to_string_lossy()];
+    let port = postgres.port().to_string();
+    let environment = [
+        ("HOME", &*installation.path().to_string_lossy()),
+        ("PGHOST", "127.0.0.1"),
+        ("PGPORT", &port),
+        ("PGUSER", "agent"),
+        ("PGDATABASE", "postgres"),
+    ];
+    let server = ServerProcess::start(&arguments, &environment);
+    let (text, failed) = installation.query(server.address(), "SELECT current_user AS me");
+    assert!(!failed && text.starts_with("me\nagent\n"), "{text}");
+}
+
+#[test]
+fn hosts_are_tried_in_order_and_the_kind_of_server_counts() {
+    let installation = Installation::new("");
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let dead = free.local_addr().unwrap();
+    drop(free);
+    let postgres = on_tcp(None);
+    let entry = |name: &str, wanted: &str| {
+        format!(
+            "  - name: {name}\n    url: \"postgresql://agent@{dead},127.0.0.1:{}/postgres\"\n    \
+             password: \"let me: in\"\n    target_session_attrs: {wanted}\n",
+            postgres.port()
+        )
+    };
+    installation.write_config(&format!(
+        "{}{}",
+        entry("first", "primary"),
+        entry("second", "standby")
+    ));
+    let (first, second) = (
+        installation.add_token(&["--database", "first"]),
+        installation.add_token(&["--database", "second"]),
+    );
+    let server = installation.start();
+    let port = json!({ "query": "SELECT inet_server_port() AS port" });
+    let (text, _) = query(server.address(), &first, &port);
+    assert!(text.starts_with(&format!("port\n{}\n", postgres.port())), "{text}");
+    assert_eq!(query(server.address(), &second, &port), (UNREACHABLE.to_owned(), true));
+    server.wait_for_line("not standby, which target_session_attrs asks for");
+}
+
+fn session(server: &ServerProcess, user: &str) -> String {
+    let arguments = json!({ "username": user, "password": PASSWORD });
+    let params = json!({ "name": "authenticate_user", "arguments": arguments });
+    let message = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
+    let answer = Request::mcp(&message).send(server.address()).json();
+    let said = answer["result"]["content"][0]["text"].as_str().unwrap();
+    let said: Value = serde_json::from_str(said).unwrap();
+    said["session_token"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_user_reaches_the_databases_that_admit_the_user_and_a_token_its_own() {
+    let installation = Installation::new("");
+    let private = format!(
+        "  - name: private\n    host: {}\n    database: shop\n    user: agent\n    \
+         available_to_users: [Alice]\npasswords:\n  bcrypt_cost: 4\n  min_response_ms: 0\n",
+        installation.postgres().socket_dir().display()
+    );
+    installation.write_config_with_users("", &private);
+    installation.add_user("alice", PASSWORD);
+    installation.add_user("bob", PASSWORD);
+    let token = installation.add_token(&["--database", "private"]);
+    let server = installation.start();
+    let ask = |token: &str, database: Option<&str>| {
+        let mut arguments = json!({ "query": "SELECT current_setting('mcp.username') AS who" });
+        if let Some(database) = database {
+            arguments["database"] = database.into();
+        }
+        query(server.address(), token, &arguments).0
+    };
+    let (alice, bob) = (session(&server, "alice"), session(&server, "bob"));
+    assert_eq!(ask(&alice, None), "who\nalice\n-- 1 row of database shop");
+    assert_eq!(ask(&alice, Some("private")), "who\nalice\n-- 1 row of database private");
+    assert_eq!(ask(&bob, Some("shop")), "who\nbob\n-- 1 row of database shop");
+    let unknown = ask(&bob, Some("nowhere"));
+    assert!(unknown.starts_with("Error: unknown database"), "{unknown}");
+    assert_eq!(ask(&bob, Some("private")), unknown);
+    assert_eq!(ask(&token, None), "who\n\n-- 1 row of database private");
+    assert_eq!(ask(installation.token(), Some("private")), unknown);
+}
+
+#[test]
+fn a_login_that_may_do_too_much_stops_the_start_unless_that_is_meant() {
+    let accounts = "CREATE TABLE users (username text, password_hash text, credential_epoch int);
+        CREATE TABLE user_sessions (token_jti text)";
+    let installation = Installation::new(accounts);
+    let refused = |reason: &str, key: &str| {
+        let mut server = installation.start();
+        assert_eq!(server.wait().code(), Some(1), "{}", server.log());
+        server.wait_for_line(reason);
+        assert!(server.wait_for_line("hint: ").contains(key));
+        let checked = installation.admin(&["check", "--databases"]);
+        let said = String::from_utf8_lossy(&checked.stdout).into_owned();
+        assert!(said.contains(&format!("fail  database         {reason}")), "{said}");
+    };
+    refused("shop: its login can read the accounts", "allow_shared_auth_database");
+    let config = fs::read_to_string(installation.config()).unwrap();
+    let meant = format!("{config}users:\n  allow_shared_auth_database: true\n");
+    fs::write(installation.config(), &meant).unwrap();
+    let server = installation.start();
+    server.wait_for_line("WARN");
+    assert!(!installation.query(server.address(), "SELECT username FROM users").1);
+
+    let superuser = meant.replace("user: agent", "user: postgres");
+    fs::write(installation.config(), &superuser).unwrap();
+    refused("shop: its login or role is superuser", "allow_superuser");
+    let meant = superuser.replace("user: postgres", "user: postgres\n    allow_superuser: true");
+    fs::write(installation.config(), meant).unwrap();
+    assert!(!installation.query(installation.start().address(), "SELECT 1").1);
+}
