@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -84,6 +84,8 @@ pub struct Database {
     accepted: Mutex<HashSet<Option<String>>>,
     told: Mutex<HashSet<TooMuch>>,
     down: AtomicBool,
+    /// How often a connection fell silent.
+    silences: AtomicUsize,
 }
 
 impl Database {
@@ -96,6 +98,7 @@ impl Database {
             accepted: Mutex::default(),
             told: Mutex::default(),
             down: AtomicBool::new(false),
+            silences: AtomicUsize::new(0),
         }
     }
 
@@ -161,6 +164,18 @@ impl Database {
         if !self.down.swap(true, Ordering::Relaxed) {
             tracing::error!("Database {} cannot be used: {fault}", self.settings.name);
         }
+    }
+
+    /// How often a connection fell silent. One that was made before the last time is not lent any
+    /// more: it may look well, and hear nothing either.
+    pub(crate) fn silences(&self) -> usize {
+        self.silences.load(Ordering::Relaxed)
+    }
+
+    /// Notes that a connection fell silent.
+    pub(crate) fn note_silence(&self) {
+        self.silences.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!("A connection to database {} fell silent", self.settings.name);
     }
 
     /// Tells the operator that an outage is over.

@@ -56,7 +56,7 @@ impl PoolKeeper {
                     lease.ended().await;
                 })),
                 Some(()) = held.next(), if !held.is_empty() => self.shared.close_ended(),
-                Some(wreck) = self.wrecks.recv() => ending.push(Box::pin(end(Arc::clone(&self.shared), wreck))),
+                Some(wreck) = self.wrecks.recv() => ending.push(self.end(wreck)),
                 Some(()) = ending.next(), if !ending.is_empty() => {}
                 _ = sweep.tick() => self.shared.sweep(),
             }
@@ -64,34 +64,51 @@ impl PoolKeeper {
         self.shared.close_all();
         self.wrecks.close();
         while let Some(wreck) = self.wrecks.recv().await {
-            ending.push(Box::pin(end(Arc::clone(&self.shared), wreck)));
+            ending.push(self.end(wreck));
         }
         while ending.next().await.is_some() {}
+    }
+
+    fn end(&self, wreck: Object<Manager>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(end(Arc::clone(&self.shared), wreck))
     }
 }
 
 /// Ends what still runs on a connection that was given up, and drops it: it holds its place until
-/// then. A server that does not answer even so has lost its other connections too, as a rule;
-/// those that lie idle are closed, and the next request finds out by connecting.
+/// then.
 async fn end(shared: Arc<Shared>, mut wreck: Object<Manager>) {
-    if let Err(fault) = stop(&mut wreck).await {
-        let database = &wreck.database;
-        tracing::warn!(error = %fault, "Could not end a statement on {}", database.settings.name);
-        shared.drop_idle(database);
+    let name = &wreck.database.settings.name.clone();
+    match stop(&mut wreck).await {
+        Ok(Line::Answers) => {}
+        Ok(Line::Silent) => {
+            // The other connections are cut off too, as a rule: none of them is lent any more, and
+            // the next request finds out by connecting.
+            wreck.database.note_silence();
+            shared.drop_idle(&wreck.database);
+        }
+        Err(fault) => tracing::warn!(error = %fault, "Could not end a statement on {name}"),
     }
     drop(Object::take(wreck));
 }
 
+/// Whether anything came from a server that was asked to end a statement.
+enum Line {
+    Answers,
+    Silent,
+}
+
 /// A cancel request, and, for a statement that does not heed it, the end of its backend.
-async fn stop(wreck: &mut Pooled) -> Result<(), Fault> {
+async fn stop(wreck: &mut Pooled) -> Result<Line, Fault> {
     let cancelled = wreck.connection.cancel_handle().cancel().await;
     if timeout(GRACE, wreck.connection.run_out()).await.is_ok() {
-        return Ok(());
+        return Ok(Line::Answers);
     }
-    // Without an answer to the cancel request there will be none to this.
-    cancelled?;
+    if cancelled.is_err() {
+        return Ok(Line::Silent);
+    }
     timeout(TERMINATE, terminate(wreck)).await??;
-    Ok(timeout(GRACE, wreck.connection.run_out()).await?)
+    let gone = timeout(GRACE, wreck.connection.run_out()).await;
+    Ok(if gone.is_ok() { Line::Answers } else { Line::Silent })
 }
 
 type Fault = Box<dyn std::error::Error + Send + Sync>;

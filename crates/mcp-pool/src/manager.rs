@@ -27,6 +27,8 @@ pub(crate) struct Manager {
 pub(crate) struct Pooled {
     pub(crate) connection: Connection,
     pub(crate) database: Arc<Database>,
+    /// How often one of the database's connections had fallen silent when this one was made.
+    silences: usize,
     _places: (Option<Place>, Place),
 }
 
@@ -113,6 +115,8 @@ impl managed::Manager for Manager {
             Ok(places) => places.ok_or(MakeError::Closed)?,
             Err(_) => return Err(MakeError::Busy),
         };
+        let database = Arc::clone(&self.database);
+        let silences = database.silences();
         let connecting = Connection::connect(&settings.target, &self.session);
         let mut connection = connecting.await.map_err(|fault| {
             self.database.tell_down(&fault);
@@ -120,11 +124,11 @@ impl managed::Manager for Manager {
         })?;
         self.database.tell_up();
         self.check(&mut connection).await?;
-        Ok(Pooled { connection, database: Arc::clone(&self.database), _places: places })
+        Ok(Pooled { connection, database, silences, _places: places })
     }
 
     async fn recycle(&self, pooled: &mut Pooled, _: &Metrics) -> RecycleResult<MakeError> {
-        if pooled.connection.is_usable() {
+        if pooled.connection.is_usable() && pooled.silences == self.database.silences() {
             Ok(())
         } else {
             Err(RecycleError::message("the connection is spent"))

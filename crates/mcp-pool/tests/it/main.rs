@@ -8,4 +8,5 @@ mod isolation;
 mod limits;
 mod reaching;
 mod session_state;
+mod silence;
 mod support;
