@@ -310,6 +310,39 @@ fn names_are_names_whatever_they_hold() {
 }
 
 #[test]
+fn nothing_that_somebody_named_makes_a_line_of_its_own() {
+    let evil = r#""evil
+public.fake (table)""#;
+    let installation = Installation::new(
+        &format!(
+            "CREATE TYPE {evil} AS ENUM ('a', E'x\\ny'); CREATE TABLE parent (a int PRIMARY KEY);
+         CREATE TABLE t (
+           a {evil} DEFAULT E'x\\ny', {evil} int,
+           CONSTRAINT {evil} CHECK ({evil} > 0), b int CONSTRAINT {evil}2 UNIQUE,
+           c int REFERENCES parent (a)
+         );
+         CREATE INDEX {evil}3 ON t ({evil}) WHERE a = E'x\\ny';
+         CREATE VIEW v AS SELECT a AS {evil} FROM t;",
+        )
+        .replace("\"2", "2\"")
+        .replace("\"3", "3\""),
+    );
+    let server = installation.start();
+    let describe = |compact: bool| {
+        let arguments = json!({ "compact": compact });
+        installation.call_for_text(server.address(), "get_schema_info", &arguments).0
+    };
+    let (full, compact) = (describe(false), describe(true));
+    for text in [&full, &compact] {
+        assert!(!text.lines().any(|line| line.trim_start().starts_with("public.fake")), "{text}");
+        assert!(text.ends_with("-- 3 tables and views"), "{text}");
+    }
+    assert_eq!(compact.lines().count(), 3 + 1);
+    let headings = full.lines().filter(|line| line.starts_with("public.")).count();
+    assert_eq!(headings, 3, "{full}");
+}
+
+#[test]
 fn a_tool_takes_what_its_schema_says_and_nothing_else() {
     let installation = Installation::new(SHOP);
     let server = installation.start();

@@ -17,7 +17,8 @@ const MAX_BYTES: usize = 8 << 20;
 /// column that may not be read is none.
 const RELATIONS: &str = r"
 WITH visible AS MATERIALIZED (
-  SELECT c.oid, n.nspname, c.relname, c.relkind, c.reltuples
+  SELECT c.oid, n.nspname, c.relname, c.relkind, c.reltuples,
+         pg_catalog.has_table_privilege(c.oid, 'SELECT') AS is_whole
     FROM pg_catalog.pg_class AS c
     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
@@ -59,7 +60,7 @@ SELECT p.part, v.nspname, v.relname,
       FROM visible AS v
       JOIN pg_catalog.pg_attribute AS a ON a.attrelid = v.oid AND a.attnum > 0
            AND NOT a.attisdropped
-           AND pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'SELECT')
+           AND (v.is_whole OR pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'SELECT'))
       LEFT JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
     UNION ALL
     SELECT k.conrelid, 2, CASE k.contype WHEN 'p' THEN 0 WHEN 'u' THEN 1 WHEN 'f' THEN 2 ELSE 3 END,

@@ -95,7 +95,7 @@ fn compact_text(relation: &Relation) -> String {
     let mut text = format!("{}(", relation.identifier);
     for (place, column) in relation.columns.iter().enumerate() {
         let comma = if place > 0 { ", " } else { "" };
-        let _ = write!(text, "{comma}{} {}", column.identifier, column.data_type);
+        let _ = write!(text, "{comma}{} {}", column.identifier, one_line(&column.data_type));
     }
     text.push_str(")\n");
     text
@@ -136,7 +136,7 @@ fn heading(relation: &Relation) -> String {
 }
 
 fn push_column(text: &mut String, column: &ColumnInfo) {
-    let _ = write!(text, "  {} {}", column.identifier, column.data_type);
+    let _ = write!(text, "  {} {}", column.identifier, one_line(&column.data_type));
     if column.not_null {
         text.push_str(" not null");
     }
