@@ -74,11 +74,12 @@ impl<'a> History<'a> {
 
     /// Mostly none at all; sometimes the clock is set back.
     fn pass_time(&mut self) {
-        let seconds = Duration::from_secs(self.dice.roll(1_200));
+        let seconds = self.dice.roll(1_200);
         match self.dice.roll(12) {
-            0..=1 => self.now += seconds / 60,
-            2 => self.now += seconds,
-            3 => self.now -= seconds,
+            // A store may keep no more than microseconds.
+            0..=1 => self.now += Duration::from_micros(seconds * 1_000_000 / 60),
+            2 => self.now += Duration::from_secs(seconds),
+            3 => self.now -= Duration::from_secs(seconds),
             _ => {}
         }
     }
