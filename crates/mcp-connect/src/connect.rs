@@ -14,9 +14,10 @@ use crate::error::{ConnectError, WireError};
 use crate::handshake::{self, Failure};
 use crate::secret::Secret;
 use crate::session::SessionSettings;
+use crate::stream::Stream;
 use crate::target::{ChannelBinding, Host, SslMode, Target, TargetSessionAttrs};
 use crate::tls;
-use crate::wire::{Connection, Facts};
+use crate::wire::Connection;
 
 impl Connection {
     /// Connects to the first of the target's hosts that answers and is of the kind wanted, and
@@ -25,23 +26,7 @@ impl Connection {
     /// Other hosts are tried when one cannot be reached, is still starting, or is of the wrong
     /// kind. A refused password or certificate is final, as in libpq.
     pub async fn connect(target: &Target, session: &SessionSettings) -> Result<Self, ConnectError> {
-        let attempt = Attempt::new(target, session)?;
-        let mut failures = Vec::new();
-        for wanted in passes(target.target_session_attrs) {
-            for host in &target.hosts {
-                match attempt.host(host, *wanted).await {
-                    Err(error) if error.allows_next_host() => failures.push(error),
-                    settled => return settled,
-                }
-            }
-        }
-        match failures.pop() {
-            Some(only) if failures.is_empty() => Err(only),
-            last => {
-                failures.extend(last);
-                Err(ConnectError::NoHost(failures))
-            }
-        }
+        first_that_will_do(target, session).await
     }
 
     /// Connects once more to the very address that this connection goes to, whatever other hosts
@@ -56,6 +41,69 @@ impl Connection {
         let (endpoint, any) = (cancel.endpoint(), TargetSessionAttrs::Any);
         let connecting = attempt.endpoint(&endpoint.host, endpoint, any);
         attempt.timed(&endpoint.host, connecting).await
+    }
+}
+
+/// What a stream that is logged in is made into.
+pub(crate) trait Product: Sized {
+    async fn establish(
+        attempt: &Attempt<'_>,
+        host: &Host,
+        endpoint: &Endpoint,
+        stream: Stream,
+        security: Security,
+    ) -> Result<(Self, Standing), ConnectError>;
+}
+
+/// What a server is at the moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Standing {
+    pub(crate) read_only: bool,
+    pub(crate) standby: bool,
+}
+
+/// Tries the hosts of the target in order.
+pub(crate) async fn first_that_will_do<P: Product>(
+    target: &Target,
+    session: &SessionSettings,
+) -> Result<P, ConnectError> {
+    let attempt = Attempt::new(target, session)?;
+    let mut failures = Vec::new();
+    for wanted in passes(target.target_session_attrs) {
+        for host in &target.hosts {
+            match attempt.host(host, *wanted).await {
+                Err(error) if error.allows_next_host() => failures.push(error),
+                settled => return settled,
+            }
+        }
+    }
+    match failures.pop() {
+        Some(only) if failures.is_empty() => Err(only),
+        last => {
+            failures.extend(last);
+            Err(ConnectError::NoHost(failures))
+        }
+    }
+}
+
+impl Product for Connection {
+    async fn establish(
+        attempt: &Attempt<'_>,
+        host: &Host,
+        endpoint: &Endpoint,
+        stream: Stream,
+        security: Security,
+    ) -> Result<(Self, Standing), ConnectError> {
+        let config = handshake::secured(attempt.config(host), &stream);
+        let (stream, token) = handshake::log_in(stream, &config)
+            .await
+            .map_err(|failure| login_error(endpoint, failure))?;
+        let timeout = attempt.target.connect_timeout;
+        let cancel = CancelHandle::new(token, endpoint.clone(), security, timeout);
+        let (connection, facts) = Self::prepare(stream, cancel, attempt.session)
+            .await
+            .map_err(|error| prepare_error(endpoint, error))?;
+        Ok((connection, Standing { read_only: facts.read_only, standby: facts.standby }))
     }
 }
 
@@ -74,9 +122,9 @@ fn passes(wanted: TargetSessionAttrs) -> &'static [TargetSessionAttrs] {
 }
 
 /// What all hosts have in common.
-struct Attempt<'a> {
+pub(crate) struct Attempt<'a> {
     target: &'a Target,
-    session: &'a SessionSettings,
+    pub(crate) session: &'a SessionSettings,
     connector: Option<MakeRustlsConnect>,
     options: String,
     passfile: Option<PassFile>,
@@ -103,11 +151,11 @@ impl<'a> Attempt<'a> {
     }
 
     /// The first address of the host that will do. All of them failing, the last one's reason.
-    async fn host(
+    async fn host<P: Product>(
         &self,
         host: &Host,
         wanted: TargetSessionAttrs,
-    ) -> Result<Connection, ConnectError> {
+    ) -> Result<P, ConnectError> {
         let endpoints = self.timed(host, Endpoint::resolve(host)).await?;
         let mut last = None;
         for endpoint in &endpoints {
@@ -133,12 +181,12 @@ impl<'a> Attempt<'a> {
         outcome.unwrap_or_else(|_| Err(ConnectError::TimedOut { host: host.to_string(), after }))
     }
 
-    async fn endpoint(
+    async fn endpoint<P: Product>(
         &self,
         host: &Host,
         endpoint: &Endpoint,
         wanted: TargetSessionAttrs,
-    ) -> Result<Connection, ConnectError> {
+    ) -> Result<P, ConnectError> {
         let connector = self.connector.clone().filter(|_| !endpoint.is_unix());
         let (security, plain_next) = match (connector, self.target.sslmode) {
             (None, _) | (_, SslMode::Disable) => (Security::Plain, false),
@@ -155,13 +203,13 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    async fn establish(
+    async fn establish<P: Product>(
         &self,
         host: &Host,
         endpoint: &Endpoint,
         security: Security,
         wanted: TargetSessionAttrs,
-    ) -> Result<Connection, ConnectError> {
+    ) -> Result<P, ConnectError> {
         let stream = endpoint.open(&security).await?;
         // A cancel request goes the way that the connection went.
         let security = match security {
@@ -169,22 +217,14 @@ impl<'a> Attempt<'a> {
             Security::TlsIfOffered(_) => Security::Plain,
             settled => settled,
         };
-        let config = handshake::secured(self.config(host), &stream);
-        let (stream, token) = handshake::log_in(stream, &config)
-            .await
-            .map_err(|failure| login_error(endpoint, failure))?;
-        let timeout = self.target.connect_timeout;
-        let cancel = CancelHandle::new(token, endpoint.clone(), security, timeout);
-        let (connection, facts) = Connection::prepare(stream, cancel, self.session)
-            .await
-            .map_err(|error| prepare_error(endpoint, error))?;
-        if is_suitable(wanted, &facts, self.session) {
-            return Ok(connection);
+        let (made, standing) = P::establish(self, host, endpoint, stream, security).await?;
+        if is_suitable(wanted, standing, self.session) {
+            return Ok(made);
         }
         Err(ConnectError::Unsuitable { host: endpoint.label.clone(), wanted: wanted.as_str() })
     }
 
-    fn config(&self, host: &Host) -> Config {
+    pub(crate) fn config(&self, host: &Host) -> Config {
         let target = self.target;
         let mut config = Config::new();
         config.user(&target.user).dbname(&target.database);
@@ -220,26 +260,31 @@ fn is_about_tls(error: &ConnectError) -> bool {
 
 /// A session that forces its transactions to be read-only says nothing about its server then;
 /// that it is no standby must do.
-fn is_suitable(wanted: TargetSessionAttrs, facts: &Facts, session: &SessionSettings) -> bool {
-    let read_only = facts.standby || (facts.read_only && !session.forces_read_only());
+fn is_suitable(wanted: TargetSessionAttrs, standing: Standing, session: &SessionSettings) -> bool {
+    let Standing { read_only, standby } = standing;
+    let read_only = standby || (read_only && !session.forces_read_only());
     match wanted {
         TargetSessionAttrs::Any | TargetSessionAttrs::PreferStandby => true,
         TargetSessionAttrs::ReadWrite => !read_only,
         TargetSessionAttrs::ReadOnly => read_only,
-        TargetSessionAttrs::Primary => !facts.standby,
-        TargetSessionAttrs::Standby => facts.standby,
+        TargetSessionAttrs::Primary => !standby,
+        TargetSessionAttrs::Standby => standby,
     }
 }
 
 fn login_error(endpoint: &Endpoint, failure: Failure) -> ConnectError {
-    let host = endpoint.label.clone();
-    let error = match failure {
+    match failure {
         Failure::ReadAhead => {
             let reason = "it said more than a handshake".to_owned();
-            return ConnectError::Protocol { host, reason };
+            ConnectError::Protocol { host: endpoint.label.clone(), reason }
         }
-        Failure::Postgres(error) => error,
-    };
+        Failure::Postgres(error) => postgres_error(endpoint, &error),
+    }
+}
+
+/// What tokio-postgres said of a connection that did not come to be.
+pub(crate) fn postgres_error(endpoint: &Endpoint, error: &tokio_postgres::Error) -> ConnectError {
+    let host = endpoint.label.clone();
     if let Some(error) = error.as_db_error() {
         return ConnectError::Database { host, error: Box::new(DatabaseError::from(error)) };
     }

@@ -69,7 +69,7 @@ pub(crate) fn secured(mut config: Config, stream: &Stream) -> Config {
 }
 
 /// A connector for streams that are what they should be.
-struct Secured;
+pub(crate) struct Secured;
 
 impl TlsConnect<Lent> for Secured {
     type Stream = Lent;
@@ -78,6 +78,23 @@ impl TlsConnect<Lent> for Secured {
 
     fn connect(self, stream: Lent) -> Self::Future {
         ready(Ok(stream))
+    }
+}
+
+/// For a stream that tokio-postgres may keep.
+impl TlsConnect<Stream> for Secured {
+    type Stream = Stream;
+    type Error = io::Error;
+    type Future = Ready<io::Result<Stream>>;
+
+    fn connect(self, stream: Stream) -> Self::Future {
+        ready(Ok(stream))
+    }
+}
+
+impl TlsStream for Stream {
+    fn channel_binding(&self) -> ChannelBinding {
+        Stream::channel_binding(self)
     }
 }
 

@@ -31,6 +31,7 @@
 //! ```
 
 mod cancel;
+mod client;
 mod connect;
 mod database_error;
 mod dial;
@@ -49,6 +50,7 @@ mod type_name;
 mod wire;
 
 pub use cancel::CancelHandle;
+pub use client::{Driver, connect_client};
 pub use database_error::DatabaseError;
 pub use dsn::passfile::{PassFile, PassFileError};
 pub use dsn::{DsnError, TargetBuilder, masked};

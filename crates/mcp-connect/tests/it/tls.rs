@@ -183,3 +183,27 @@ async fn an_unusable_tls_connection_is_noticed_when_its_server_stops() {
     server.stop();
     assert!(!connection.is_usable());
 }
+
+#[tokio::test]
+async fn a_client_is_held_to_the_same_certificates() {
+    let certificates = Certificates::new("127.0.0.1");
+    let server = certificates.server(None);
+    let session = SessionSettings::default();
+    let roots = Some("authority.pem");
+    let bound = Target {
+        channel_binding: ChannelBinding::Require,
+        ..certificates.target(&server, SslMode::VerifyFull, roots)
+    };
+    let (client, driver) = mcp_connect::connect_client(&bound, &session).await.unwrap();
+    let driving = tokio::spawn(driver.run());
+    let ask = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+    assert!(client.query_typed_one(ask, &[]).await.unwrap().get::<_, bool>(0));
+    drop(client);
+    driving.await.unwrap().unwrap();
+    for (sslmode, roots) in [(SslMode::VerifyFull, Some("stranger.pem")), (SslMode::Disable, None)]
+    {
+        let target = certificates.target(&server, sslmode, roots);
+        let refused = mcp_connect::connect_client(&target, &session).await;
+        assert!(refused.is_err(), "{sslmode:?} {roots:?}");
+    }
+}
