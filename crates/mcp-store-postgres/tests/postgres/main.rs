@@ -1,0 +1,10 @@
+//! The stores in PostgreSQL keep what every store promises, against a real server.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod by_hand;
+mod contract;
+mod people;
+mod servers;
+mod shapes;
+mod support;
