@@ -124,6 +124,21 @@ async fn a_name_written_by_hand_is_found_in_any_spelling() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_database_folds_names_as_the_server_does() {
+    let house = House::new();
+    let database = house.database();
+    let (store, _) = house.open(&database).await;
+    for spelled in ["ΟΔΟΣ", "İstanbul", "STRAẞE", "Ǆorđe", "ﬁnn", "Ｚｏë", "e\u{301}TIENNE", "Ⅷ"]
+    {
+        let sql = format!("INSERT INTO users (username, password_hash) VALUES ('{spelled}', 'x')");
+        house.sql(&database, &sql);
+        let key = house.sql(&database, "SELECT name_key FROM users ORDER BY id DESC LIMIT 1");
+        assert_eq!(key, name(spelled).key(), "{spelled}");
+        assert!(store.find_account(&name(spelled)).await.unwrap().is_some(), "{spelled}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_read_back_is_not_taken() {
     let house = House::new();
     let database = house.database();

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod by_hand;
+mod connections;
 mod contract;
 mod people;
 mod servers;
