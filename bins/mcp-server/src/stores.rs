@@ -70,6 +70,8 @@ async fn open_tokens(
     let store = TokenFile::open(path);
     // Where people can log in, nobody needs a token; one may be made any time.
     let store = Arc::new(if has_accounts { store.may_be_missing() } else { store });
+    // First: who asks for the tokens from here on is given what the watch has read.
+    let watch = store.watch().map_err(|fault| refuse_tokens(path, &fault))?;
     let loaded = store.all().await.map_err(|fault| refuse_tokens(path, &fault))?;
     tracing::info!("Loaded {} API token(s) from {}", loaded.len(), path.display());
     let now = around.clock.now();
@@ -77,7 +79,6 @@ async fn open_tokens(
     if loaded.iter().any(|record| record.is_expired(now)) {
         remove_expired(&store, now).await;
     }
-    let watch = store.watch().map_err(|fault| refuse_tokens(path, &fault))?;
     tracing::info!("Watching {} for changes", path.display());
     let state = watch.state();
     // A reload lets the whole file of before go.
@@ -108,9 +109,9 @@ async fn open_accounts(
     }
     let settings = FileAccountsSettings::new(path, &config.state.directory);
     let store = FileAccounts::open(settings, around.clock.now()).map_err(|fault| refuse(&fault))?;
+    let watch = store.watch().map_err(|fault| refuse(&fault))?;
     let users = store.accounts().await.map_err(|fault| refuse(&fault))?;
     tracing::info!("Loaded {} user(s) from {}", users.len(), path.display());
-    let watch = store.watch().map_err(|fault| refuse(&fault))?;
     tracing::info!("Watching {} for changes", path.display());
     let state = watch.state();
     around.tasks.start_apart("user file watcher", watch.run(around.shutdown.clone().requested()));

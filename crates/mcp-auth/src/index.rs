@@ -64,12 +64,14 @@ impl Index {
 
     /// Replaces the whole snapshot of the tokens.
     pub(crate) fn publish_tokens(&self, entries: Entries) {
-        self.tokens.store(Some(Arc::new(entries)));
+        let before = self.tokens.swap(Some(Arc::new(entries)));
+        outlast_readers(before.as_ref());
     }
 
     /// Replaces the whole snapshot of the sessions.
     pub(crate) fn publish_sessions(&self, entries: Entries) {
-        self.sessions.store(Some(Arc::new(entries)));
+        let before = self.sessions.swap(Some(Arc::new(entries)));
+        outlast_readers(before.as_ref());
     }
 
     /// Says who is the only enabled admin, if somebody is.
@@ -103,6 +105,18 @@ impl Index {
         let sessions = self.sessions.load();
         let entry = sessions.as_ref().and_then(|entries| entries.get(&digest));
         entry.ok_or(CredentialFault::Unknown)?.found(hash, now)
+    }
+}
+
+/// Waits until nobody is in the middle of a look-up in a snapshot of before, as far as that is soon
+/// over: who lets it go last frees a hundred thousand entries, and that must not be a request.
+fn outlast_readers(before: Option<&Arc<Entries>>) {
+    const LOOKS: usize = 1_000;
+    for _ in 0..LOOKS {
+        if before.is_none_or(|entries| Arc::strong_count(entries) == 1) {
+            return;
+        }
+        std::thread::yield_now();
     }
 }
 

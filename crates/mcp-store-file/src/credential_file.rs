@@ -18,7 +18,7 @@ use crate::replace::{folder_of, replace};
 use crate::yaml;
 
 /// Every call reads the file, and every change reads it again under the write lock; but while a
-/// watch runs, what the watch read last is what is there. Clones are one file.
+/// watch lives, what the watch read last is what is there. Clones are one file.
 pub(crate) struct CredentialFile<K: Kind> {
     path: Arc<Path>,
     managed: Managed,

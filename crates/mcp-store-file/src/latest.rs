@@ -1,4 +1,4 @@
-//! What a running watch read last, for whoever asks what the file holds.
+//! What a watch read last, for whoever asks what the file holds.
 //!
 //! One reading serves both: the watch that tells of a change, and its listener who asks what
 //! changed. The listener thus never reads a file that is already broken again, and while a file
@@ -58,7 +58,7 @@ impl<K: Kind> Latest<K> {
         is_current.then_some(Current(latest))
     }
 
-    /// Makes the readings of a watch that runs from now on count.
+    /// Makes the readings of a watch count from now on.
     pub(crate) fn follow(&self, reading: Reading<K>) -> InUse<K> {
         *self.running() = Some(reading);
         InUse(self.clone())

@@ -21,7 +21,7 @@ use crate::watch::{Presence, TokenFileWatch, Watch};
 const TOO_MANY_TO_SWEEP: usize = 20_000;
 
 /// The API tokens of one server, in a file. Every call reads the file, and every change reads it
-/// again under the write lock; but while its watch runs, what the watch read last is what is
+/// again under the write lock; but while its watch lives, what the watch read last is what is
 /// there.
 pub struct TokenFile {
     file: CredentialFile<Tokens>,

@@ -15,7 +15,7 @@ use crate::users::{KeptUser, Users, email_key, unkeepable};
 use crate::watch::{Presence, UserFileWatch, Watch};
 
 /// The accounts of one server, in a file that belongs to its operator. Every call reads the file,
-/// and every change reads it again under the write lock; but while its watch runs, what the watch
+/// and every change reads it again under the write lock; but while its watch lives, what the watch
 /// read last is what is there. Cheap to clone; clones are one file.
 ///
 /// Sessions, locks, failures and last logins are not kept here. An edit that ends sessions or

@@ -13,12 +13,12 @@ use crate::access::{self, resolve};
 use crate::credential_file::CredentialFile;
 use crate::fault::{refused, shown};
 use crate::kind::Kind;
-use crate::latest::{Reading, Snapshot};
+use crate::latest::{InUse, Reading, Snapshot};
 use crate::tokens::Tokens;
 use crate::users::Users;
 
 /// Tells the listeners of a [`TokenFile`](crate::TokenFile) of every change to the file that left
-/// it readable, and logs each reload and each distinct fault once. While it runs, what it read
+/// it readable, and logs each reload and each distinct fault once. While it lives, what it read
 /// last is what the store holds. Made by [`TokenFile::watch`](crate::TokenFile::watch).
 #[must_use = "nothing is told until `run` is awaited"]
 pub struct TokenFileWatch(pub(crate) Watch<Tokens>);
@@ -37,7 +37,7 @@ impl TokenFileWatch {
 }
 
 /// Tells the listeners of a [`UserFile`](crate::UserFile) of every change to the file that left
-/// it readable, and logs each reload and each distinct fault once. While it runs, what it read
+/// it readable, and logs each reload and each distinct fault once. While it lives, what it read
 /// last is what the file holds. Made by [`UserFile::watch`](crate::UserFile::watch).
 #[must_use = "nothing is told until `run` is awaited"]
 pub struct UserFileWatch(pub(crate) Watch<Users>);
@@ -81,6 +81,7 @@ pub(crate) struct Watch<K: Kind> {
     presence: Presence,
     reading: Reading<K>,
     watcher: Watcher<Option<Snapshot<K>>>,
+    in_use: InUse<K>,
 }
 
 /// What it means that a file is not there and never was.
@@ -108,7 +109,9 @@ impl<K: Kind> Watch<K> {
         let watching = watch_from(None, vec![file.path().to_owned()], parse, settings);
         let (reading, watcher) =
             watching.map_err(|error| refused(shown(file.path()), error.to_string()))?;
-        Ok(Self { file: file.clone(), presence, reading, watcher })
+        // From now on: what was read for this is not read again for who asks before it runs.
+        let in_use = file.latest().follow(reading.clone());
+        Ok(Self { file: file.clone(), presence, reading, watcher, in_use })
     }
 
     fn state(&self) -> FileState {
@@ -122,8 +125,7 @@ impl<K: Kind> Watch<K> {
     }
 
     async fn run(self, shutdown: impl Future<Output = ()>) {
-        let Self { file, presence: _, reading, watcher } = self;
-        let _in_use = file.latest().follow(reading.clone());
+        let Self { file, presence: _, reading, watcher, in_use: _in_use } = self;
         // The watcher ends with `shutdown`, and what it told with it.
         tokio::join!(watcher.run(shutdown), tell(&file, reading));
     }

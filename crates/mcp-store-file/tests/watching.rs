@@ -214,3 +214,15 @@ async fn a_file_that_appears_later_is_picked_up() {
     until(async || running.state.is_faulty()).await;
     running.stop().await;
 }
+
+#[tokio::test]
+async fn what_a_watch_has_read_is_there_before_it_runs_and_gone_with_it() {
+    let (_folder, path) = file_of("tokens: []\n");
+    let ours = Arc::new(TokenFile::open(&path));
+    ours.insert(token(1)).await.unwrap();
+    let watch = ours.watch().unwrap();
+    fs::write(&path, "tokens:\n  - id: [\n").unwrap();
+    assert_eq!(ours.all().await.unwrap(), [token(1)]);
+    drop(watch);
+    assert!(ours.all().await.is_err());
+}
