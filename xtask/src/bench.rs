@@ -1,5 +1,6 @@
-//! `cargo xtask bench`: what the server costs, beside the least that could do the same; the table
-//! goes into `docs/performance.md`. A measurement, not a test: nothing fails on a figure.
+//! `cargo xtask bench`: what the server costs, and what becomes of requests while it is busy; each
+//! part's tables go between that part's marks in `docs/performance.md`. A measurement, not a test:
+//! nothing fails on a figure.
 
 use std::fs;
 
@@ -7,19 +8,40 @@ use crate::setup::{self, Extent};
 use crate::shell::{self, Failure};
 
 const PAGE: &str = "docs/performance.md";
-const BEGIN: &str = "<!-- measured: cargo xtask bench -->";
 const END: &str = "<!-- end -->";
 
-/// Builds what is compared, measures it, and writes the table.
-pub(crate) fn run() -> Result<(), Failure> {
+/// What is measured by itself, by the names that the measuring program knows.
+const PARTS: [&str; 4] = ["load", "dispatch", "credentials", "storm"];
+
+/// The parts that the arguments name; all of them where there is none. `None`: there is no such
+/// part.
+pub(crate) fn parts(arguments: &[String]) -> Option<Vec<&'static str>> {
+    if arguments.is_empty() {
+        return Some(PARTS.to_vec());
+    }
+    let known = |given: &String| PARTS.into_iter().find(|part| part == given);
+    arguments.iter().map(known).collect()
+}
+
+/// Builds what is measured, measures each part, and writes its tables as soon as there are some.
+pub(crate) fn run(parts: &[&str]) -> Result<(), Failure> {
     setup::run(Extent::Testing)?;
     let build = ["build", "--release", "--package", "mcp-server", "--package", "mcp-admin"];
     shell::run(&mut shell::command("cargo", &build))?;
     let build = ["build", "--release", "--package", "mcp-tests", "--examples"];
     shell::run(&mut shell::command("cargo", &build))?;
-    shell::say("measuring; this takes some minutes");
+    for part in parts {
+        shell::say(format!("measuring {part}; this takes some minutes"));
+        let measured = measure(part)?;
+        shell::say(&measured);
+        write(part, &measured)?;
+    }
+    Ok(())
+}
+
+fn measure(part: &str) -> Result<String, Failure> {
     let bench = shell::root().join("target/release/examples/bench");
-    let output = shell::command(&bench, &[])
+    let output = shell::command(&bench, &[part])
         .output()
         .map_err(|error| Failure::new(format!("{}: {error}", bench.display())))?;
     let measured = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -27,21 +49,21 @@ pub(crate) fn run() -> Result<(), Failure> {
         let said = String::from_utf8_lossy(&output.stderr);
         return Err(Failure::new(format!("the measurement stopped:\n{measured}{said}")));
     }
-    shell::say(&measured);
-    write(&measured)
+    Ok(measured)
 }
 
-/// Puts the table between its marks; what people wrote around it stays.
-fn write(measured: &str) -> Result<(), Failure> {
+/// Puts the tables between the marks of their part; what people wrote around it stays.
+fn write(part: &str, measured: &str) -> Result<(), Failure> {
     let path = shell::root().join(PAGE);
     let page = fs::read_to_string(&path).map_err(Failure::file(&path))?;
+    let begin = format!("<!-- measured: cargo xtask bench {part} -->");
     let marked = page
-        .split_once(BEGIN)
+        .split_once(&begin)
         .and_then(|(before, rest)| rest.split_once(END).map(|(_, after)| (before, after)));
     let (before, after) = marked
-        .ok_or_else(|| Failure::new(format!("{PAGE} has lost its marks {BEGIN} and {END}")))?;
+        .ok_or_else(|| Failure::new(format!("{PAGE} has lost its marks {begin} and {END}")))?;
     let machine = machine();
-    let text = format!("{before}{BEGIN}\n\n{machine}\n\n{}\n\n{END}{after}", measured.trim());
+    let text = format!("{before}{begin}\n\n{machine}\n\n{}\n\n{END}{after}", measured.trim());
     fs::write(&path, text).map_err(Failure::file(&path))
 }
 
@@ -53,4 +75,19 @@ fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
     let system = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     format!("Machine: {model}, {cores} cores, Linux {}.", system.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_has_its_place_on_the_page() {
+        let page = fs::read_to_string(shell::root().join(PAGE)).unwrap();
+        for part in PARTS {
+            let begin = format!("<!-- measured: cargo xtask bench {part} -->");
+            let (_, rest) = page.split_once(&begin).unwrap();
+            assert!(rest.contains(END), "{part}");
+        }
+    }
 }

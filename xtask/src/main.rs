@@ -33,7 +33,8 @@ usage: cargo xtask TASK [ARGUMENTS]
   fuzz [TARGET] [--seconds N]
                         what strangers may send, at random, against the protocol
   tidy                  the rules of docs/architecture.md and docs/style.md that can be checked
-  bench                 measure the server beside a bare one, into docs/performance.md
+  bench [load|dispatch|credentials|storm]...
+                        measure the release build, into docs/performance.md; without a part, all
   schema [--check]      write the generated files; --check only compares them
 ";
 
@@ -63,7 +64,7 @@ fn run(task: &str, arguments: &[String]) -> Option<Result<(), Failure>> {
     let has = |flag: &str| arguments.iter().any(|given| given == flag);
     match task {
         "setup" if known(&["--run-only"]) => Some(setup::run(setup::Extent::of(has("--run-only")))),
-        "bench" if known(&[]) => Some(bench::run()),
+        "bench" => bench::parts(arguments).map(|parts| bench::run(&parts)),
         "conformance" if known(&[]) => Some(conformance::run()),
         "faults" if known(&[]) => Some(faults::run()),
         "fuzz" => fuzz::Options::read(arguments).map(|options| fuzz::run(&options)),
@@ -88,5 +89,6 @@ mod tests {
         assert!(run("", &[]).is_none());
         assert!(run("tidy", &["--fast".to_owned()]).is_none());
         assert!(run("ci", &["--skip-tests".to_owned()]).is_none());
+        assert!(run("bench", &["logins".to_owned()]).is_none());
     }
 }

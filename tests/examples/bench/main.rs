@@ -1,266 +1,42 @@
-//! `cargo xtask bench`: the product and the bare server beside it, in one run on one machine.
+//! `cargo xtask bench`: the product measured, each part by itself.
 //!
-//! Both answer the same bytes to the same load (`wrk`, one thread). Each pair of rows is measured
-//! one right after the other, three times in turn, and the median run is shown: these machines
-//! are shared, so the ratio of a pair says more than either number.
+//! | part | what is measured |
+//! |---|---|
+//! | `load` | the server beside a bare one that does the least |
+//! | `dispatch` | one message without a socket |
+//! | `credentials` | a hundred thousand tokens: checked, loaded, reloaded |
+//! | `storm` | what many logins leave to those who have a token |
+//!
+//! Prints the tables of the part that it was called with. These machines are shared, so what is
+//! compared is measured in turn, one right after the other.
 
+mod connection;
+mod credentials;
 mod dispatch;
+mod load;
+mod probe;
+mod process;
+mod storm;
 
 use std::error::Error;
-use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::SocketAddr;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
-
-use serde_json::json;
-use support::{Installation, Request, binary};
-
-/// How long each measurement runs.
-const SECONDS: u32 = 3;
-const ROUNDS: usize = 3;
-const QUERY: &str = "SELECT id FROM bench WHERE id = 7";
-
-/// One measurement of one server.
-#[derive(Clone, Copy)]
-struct Figures {
-    requests_per_second: f64,
-    p50: Duration,
-    p99: Duration,
-    /// Of the server process, per 1,000 requests.
-    cpu: Duration,
-}
-
-struct Bare {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Drop for Bare {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use std::time::Duration;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let mut out = std::io::stdout().lock();
-    let installation = Installation::new(
-        "CREATE TABLE bench (id int PRIMARY KEY); INSERT INTO bench SELECT generate_series(1, 100);",
-    );
-    let cold = cold_start(&installation);
-    let server = installation.start();
-    let address = server.address();
-    let rss = resident(server.pid())?;
-    let list = list_answer(&installation, address)?;
-    let ordinary = start_bare(&installation, &list, "ordinary")?;
-    let typed = start_bare(&installation, &list, "typed")?;
-    writeln!(out, "| figure | value |\n|---|---|")?;
-    writeln!(out, "| cold start to the first answer | {:.0} ms |", millis(cold))?;
-    writeln!(out, "| idle RSS | {:.1} MiB |", kib_as_mib(rss))?;
-    let costs = dispatch::measure();
-    let micros = |time: Duration| time.as_secs_f64() * 1e6;
-    let headers = costs.modern_call_with_headers.saturating_sub(costs.modern_call);
-    writeln!(out, "| dispatch of a `tools/list`, legacy | {:.2} µs |", micros(costs.legacy_list))?;
-    writeln!(out, "| dispatch of a `tools/call`, modern | {:.2} µs |", micros(costs.modern_call))?;
-    writeln!(out, "| validation of its four headers | {:.2} µs |\n", micros(headers))?;
-    writeln!(
-        out,
-        "| load | connections | server | requests/s | ratio | p50 ms | p99 ms | CPU ms per 1,000 |"
-    )?;
-    writeln!(out, "|---|---:|---|---:|---:|---:|---:|---:|")?;
-    let product = (address, server.pid());
-    for (load, body, bare, name) in [
-        ("tools/list", list_request(), &ordinary, "bare"),
-        ("one-row query", query_request(), &ordinary, "bare"),
-        ("one-row query", query_request(), &typed, "bare, typed"),
-    ] {
-        let script = wrk_script(&installation, &body)?;
-        check_equal(&installation, &body, address, bare.address)?;
-        for connections in [1, 16, 64] {
-            let bare = (bare.address, bare.child.id());
-            let pair = measure_pair(product, bare, connections, &script)?;
-            write_pair(&mut out, (load, name), connections, pair)?;
-        }
+    let part = std::env::args().nth(1).unwrap_or_default();
+    let out = &mut std::io::stdout().lock();
+    match part.as_str() {
+        "load" => load::report(out),
+        "dispatch" => dispatch::report(out),
+        "credentials" => credentials::report(out),
+        "storm" => storm::report(out),
+        _ => Err("usage: bench load|dispatch|credentials|storm".into()),
     }
-    Ok(())
-}
-
-fn write_pair(
-    out: &mut impl std::io::Write,
-    (load, yardstick): (&str, &str),
-    connections: u32,
-    (product, bare): (Figures, Figures),
-) -> std::io::Result<()> {
-    for (name, figures) in [("mcp-server", product), (yardstick, bare)] {
-        writeln!(
-            out,
-            "| {load} | {connections} | {name} | {:.0} | {:.2} | {:.2} | {:.2} | {:.1} |",
-            figures.requests_per_second,
-            figures.requests_per_second / bare.requests_per_second,
-            millis(figures.p50),
-            millis(figures.p99),
-            millis(figures.cpu),
-        )?;
-    }
-    Ok(())
-}
-
-/// From the start of the process to its first answered query.
-fn cold_start(installation: &Installation) -> Duration {
-    let start = Instant::now();
-    let server = installation.start();
-    let (_, failed) = installation.query(server.address(), QUERY);
-    assert!(!failed, "the first query is answered");
-    start.elapsed()
-}
-
-fn list_request() -> String {
-    json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {} }).to_string()
-}
-
-fn query_request() -> String {
-    json!({
-        "jsonrpc": "2.0", "id": 1, "method": "tools/call",
-        "params": { "name": "query_database", "arguments": { "query": QUERY } },
-    })
-    .to_string()
-}
-
-fn list_answer(installation: &Installation, to: SocketAddr) -> Result<String, Box<dyn Error>> {
-    let response = Request::raw_mcp(&list_request()).bearer(installation.token()).send(to);
-    let path = installation.path().join("list.json");
-    fs::write(&path, &response.body)?;
-    Ok(path.to_string_lossy().into_owned())
-}
-
-fn start_bare(installation: &Installation, list: &str, way: &str) -> Result<Bare, Box<dyn Error>> {
-    let dsn = installation.postgres().dsn_as("agent", "shop");
-    let mut child = Command::new(binary("examples/bare_server"))
-        .args([installation.token(), &dsn, list, way])
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().ok_or("no output")?).read_line(&mut line)?;
-    let address = line.trim().parse()?;
-    Ok(Bare { child, address })
-}
-
-/// Two servers that answer different bytes are not compared.
-fn check_equal(
-    installation: &Installation,
-    body: &str,
-    product: SocketAddr,
-    bare: SocketAddr,
-) -> Result<(), Box<dyn Error>> {
-    let ask = |to| Request::raw_mcp(body).bearer(installation.token()).send(to);
-    let (product, bare) = (ask(product), ask(bare));
-    if product.body == bare.body {
-        return Ok(());
-    }
-    Err(format!("the answers differ:\n{}\n{}", product.text(), bare.text()).into())
-}
-
-fn wrk_script(installation: &Installation, body: &str) -> Result<String, Box<dyn Error>> {
-    let path = installation.path().join("load.lua");
-    let token = installation.token();
-    fs::write(
-        &path,
-        format!(
-            "wrk.method = \"POST\"\nwrk.body = [==[{body}]==]\n\
-             wrk.headers[\"Content-Type\"] = \"application/json\"\n\
-             wrk.headers[\"Authorization\"] = \"Bearer {token}\"\n"
-        ),
-    )?;
-    Ok(path.to_string_lossy().into_owned())
-}
-
-type Pair = (Figures, Figures);
-
-fn measure_pair(
-    product: (SocketAddr, u32),
-    bare: (SocketAddr, u32),
-    connections: u32,
-    script: &str,
-) -> Result<Pair, Box<dyn Error>> {
-    let mut rounds = Vec::new();
-    for _ in 0..ROUNDS {
-        rounds.push((measure(product, connections, script)?, measure(bare, connections, script)?));
-    }
-    let ratio = |pair: &Pair| pair.0.requests_per_second / pair.1.requests_per_second;
-    rounds.sort_by(|one, other| ratio(one).total_cmp(&ratio(other)));
-    Ok(rounds[ROUNDS / 2])
-}
-
-fn measure(
-    (address, pid): (SocketAddr, u32),
-    connections: u32,
-    script: &str,
-) -> Result<Figures, Box<dyn Error>> {
-    let before = cpu(pid)?;
-    let output = Command::new("wrk")
-        .args(["-t1", "--latency", "-s", script])
-        .arg(format!("-c{connections}"))
-        .arg(format!("-d{SECONDS}s"))
-        .arg(format!("http://{address}/mcp/v1"))
-        .output()?;
-    let used = cpu(pid)?.saturating_sub(before);
-    let text = String::from_utf8(output.stdout)?;
-    if text.contains("Non-2xx") || text.contains("Socket errors") {
-        return Err(format!("not every request was answered:\n{text}").into());
-    }
-    let value = |label: &str| {
-        let line = text.lines().find(|line| line.trim_start().starts_with(label));
-        line.and_then(|line| line.split_whitespace().nth(1)).ok_or(format!("no {label}:\n{text}"))
-    };
-    let requests: f64 = text
-        .lines()
-        .find(|line| line.contains("requests in"))
-        .and_then(|line| line.split_whitespace().next())
-        .and_then(|count| count.parse().ok())
-        .ok_or("no count of requests")?;
-    Ok(Figures {
-        requests_per_second: value("Requests/sec:")?.parse()?,
-        p50: latency(value("50%")?).ok_or("no p50")?,
-        p99: latency(value("99%")?).ok_or("no p99")?,
-        cpu: used.div_f64(requests / 1000.0),
-    })
-}
-
-/// `wrk` writes `812.00us`, `1.24ms` or `1.02s`.
-fn latency(text: &str) -> Option<Duration> {
-    let split = text.find(|c: char| c.is_ascii_alphabetic())?;
-    let number: f64 = text[..split].parse().ok()?;
-    let seconds = match &text[split..] {
-        "us" => number / 1e6,
-        "ms" => number / 1e3,
-        "s" => number,
-        _ => return None,
-    };
-    Some(Duration::from_secs_f64(seconds))
-}
-
-/// User and system time of a process so far (proc(5), fields 14 and 15, in hundredths of a second).
-fn cpu(pid: u32) -> Result<Duration, Box<dyn Error>> {
-    let stat = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat"))?;
-    let fields = stat.rsplit(')').next().unwrap_or_default();
-    let ticks: u64 =
-        fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>).sum::<Result<_, _>>()?;
-    Ok(Duration::from_millis(ticks * 10))
-}
-
-/// Resident memory of a process, in KiB.
-fn resident(pid: u32) -> Result<u32, Box<dyn Error>> {
-    let status = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("status"))?;
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).ok_or("no VmRSS")?;
-    Ok(line.split_whitespace().nth(1).ok_or("no figure")?.parse()?)
-}
-
-fn kib_as_mib(kib: u32) -> f64 {
-    f64::from(kib) / 1024.0
 }
 
 fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
+}
+
+fn micros(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e6
 }
