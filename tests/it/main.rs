@@ -38,6 +38,7 @@ mod served_folder;
 mod sources;
 mod start;
 mod stdio;
+mod storm;
 mod systemd;
 mod tls;
 mod tools;
