@@ -1,4 +1,4 @@
-//! `audit`: what happened to credentials and accounts.
+//! `audit`: what happened to credentials and accounts, and which statements ran.
 
 use std::io;
 use std::ops::ControlFlow;
@@ -86,6 +86,8 @@ fn told(line: &AuditLine) -> String {
         ("user", user),
         ("token", line.token.clone()),
         ("session", line.session.clone()),
+        ("database", line.database.clone()),
+        ("command", line.command.clone()),
         ("from", address),
         ("by", line.operator.clone().or_else(|| line.principal.clone())),
         ("agent", line.agent.clone()),

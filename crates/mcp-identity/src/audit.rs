@@ -1,9 +1,9 @@
-//! What is recorded: every event of authentication, once.
+//! What is recorded: every event of authentication and every statement, once.
 
 use std::time::SystemTime;
 
 use crate::caller::Caller;
-use crate::name::TokenId;
+use crate::name::{DatabaseName, TokenId};
 use crate::principal::PrincipalId;
 use crate::user::{SessionId, UserName};
 
@@ -22,7 +22,7 @@ impl AuditLog for NoAudit {
     fn record(&self, _: AuditEvent) {}
 }
 
-/// Something that happened to a credential or an account.
+/// Something that happened to a credential, an account or a database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditEvent {
     /// When.
@@ -88,6 +88,10 @@ pub enum AuditAction {
     DeleteUser,
     /// A credential file was read again, or could not be.
     Reload,
+    /// A statement that only reads was run, or was not allowed to.
+    Read,
+    /// A statement that writes was run.
+    Change,
 }
 
 impl AuditAction {
@@ -111,6 +115,8 @@ impl AuditAction {
             Self::DisableUser => "disable_user",
             Self::DeleteUser => "delete_user",
             Self::Reload => "reload",
+            Self::Read => "read",
+            Self::Change => "change",
         }
     }
 }
@@ -139,6 +145,9 @@ pub enum Subject {
     Token(TokenId),
     /// A session, and whose it is.
     Session(SessionId, UserName),
+    /// A statement: the database, and the command as PostgreSQL's tags have it. Never the text,
+    /// which holds data.
+    Statement(DatabaseName, &'static str),
 }
 
 /// Who did something.
@@ -146,6 +155,8 @@ pub enum Subject {
 pub enum Actor {
     /// Somebody on the wire; with his credential, if he had a good one.
     Caller(Caller, Option<PrincipalId>),
+    /// The holder of a credential, where it is not known from where.
+    Principal(PrincipalId),
     /// Somebody at a terminal, by the name that the system knows.
     Operator(String),
     /// The server itself.

@@ -21,12 +21,22 @@ pub struct Grants {
 }
 
 impl Grants {
+    /// May this principal write where a database allows it? One that has the role `viewer` never
+    /// does, whatever other roles it has.
+    #[must_use]
+    pub fn may_write(&self) -> bool {
+        !self.read_only && !self.roles.iter().any(|role| role.as_str() == VIEWER)
+    }
+
     /// May this principal call the tool of that name?
     #[must_use]
     pub fn allows_tool(&self, name: &str) -> bool {
         self.tools.as_ref().is_none_or(|tools| tools.iter().any(|tool| tool.as_str() == name))
     }
 }
+
+/// The role that reads and never writes.
+const VIEWER: &str = "viewer";
 
 /// Which of the configured databases a credential reaches.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,6 +103,20 @@ mod tests {
         let configured = names(&["zulu", "alpha"]);
         let reached: Vec<_> = DatabaseGrant::First.reached(&configured).collect();
         assert_eq!(reached, [&configured[0]]);
+    }
+
+    #[test]
+    fn a_viewer_never_writes_whatever_else_he_is() {
+        let grants = |roles: &[&str], read_only| Grants {
+            roles: roles.iter().map(|role| RoleName::parse(role).unwrap()).collect(),
+            databases: DatabaseGrant::All,
+            db_role: None,
+            tools: None,
+            read_only,
+        };
+        assert!(grants(&[], false).may_write() && grants(&["operator"], false).may_write());
+        assert!(!grants(&["admin", "viewer"], false).may_write());
+        assert!(!grants(&["admin"], true).may_write());
     }
 
     #[test]

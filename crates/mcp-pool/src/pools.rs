@@ -16,7 +16,7 @@ use crate::inspect::TooMuch;
 use crate::keeper::PoolKeeper;
 use crate::lent::Lent;
 use crate::manager::{MakeError, Manager, Pool};
-use crate::session::session;
+use crate::session::{may_write, session, takes_writes};
 
 /// How many ended principals and wrecked connections may wait for the keeper.
 const KEEPER_BACKLOG: usize = 1024;
@@ -88,6 +88,19 @@ impl Pools {
     #[must_use]
     pub fn names(&self) -> &[DatabaseName] {
         &self.0.names
+    }
+
+    /// May this principal write on that database? Its connections begin read-only if not.
+    #[must_use]
+    pub fn may_write(&self, principal: &Principal, name: &DatabaseName) -> bool {
+        let place = self.0.names.iter().position(|known| known == name);
+        place.is_some_and(|place| may_write(principal, &self.0.databases[place].settings))
+    }
+
+    /// Is there a database that takes writes from anybody?
+    #[must_use]
+    pub fn take_writes(&self) -> bool {
+        self.0.databases.iter().any(|database| takes_writes(&database.settings))
     }
 
     /// Looks at every database once, all at the same time, for no longer than `within`, and tells

@@ -10,12 +10,24 @@ use crate::database::DatabaseSettings;
 /// The longest `application_name`, in bytes: PostgreSQL cuts at 63.
 const APPLICATION_NAME_MAX: usize = 63;
 
+/// May this principal write on that database? Not behind `SET ROLE`: what a login changed to, a
+/// statement that writes can leave again.
+pub(crate) fn may_write(principal: &Principal, database: &DatabaseSettings) -> bool {
+    let own_login = principal.grants.db_role.is_none();
+    own_login && takes_writes(database) && principal.grants.may_write()
+}
+
+/// Does that database take writes from anybody?
+pub(crate) fn takes_writes(database: &DatabaseSettings) -> bool {
+    database.allow_writes && database.db_role.is_none()
+}
+
 /// The session of one principal on one database.
 pub(crate) fn session(principal: &Principal, database: &DatabaseSettings) -> SessionSettings {
     let id = principal.id.to_string();
     let roles: Vec<_> = principal.grants.roles.iter().map(RoleName::as_str).collect();
     let user = principal.user.as_ref().map(|user| user.as_str().to_owned()).unwrap_or_default();
-    let writes = database.allow_writes && !principal.grants.read_only;
+    let writes = may_write(principal, database);
     let role = principal.grants.db_role.as_ref().or(database.db_role.as_ref());
     let settings = [
         // In the start-up packet too: what a connection is before the first transaction.

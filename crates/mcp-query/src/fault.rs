@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use mcp_connect::{DatabaseError, WireError};
+use mcp_identity::AuditOutcome;
 use mcp_pool::AcquireError;
 use mcp_sql::Refusal;
 
@@ -26,6 +27,8 @@ pub enum QueryFault {
     TimedOut(Duration),
     /// The credential ended while it ran.
     Ended,
+    /// A change was under way, and nobody learned how it ended.
+    Unsure,
     /// Whoever asked is gone.
     Gone,
 }
@@ -69,9 +72,32 @@ impl QueryFault {
                 "Error: the query ran longer than {limit:?} and was cancelled; ask for less or \
                  use an index"
             ),
+            Self::Unsure => {
+                "Error: the statement was cut off while it ran: it may have been done as a whole, \
+                 or not at all; look at the data before you send it again"
+                    .into()
+            }
             Self::Ended | Self::Gone | Self::Unavailable(AcquireError::Ended) => {
                 "Error: the credential is no longer valid".into()
             }
+        }
+    }
+}
+
+impl QueryFault {
+    /// What the record says of it: a word that never changes.
+    pub(crate) fn outcome(&self) -> AuditOutcome {
+        match self {
+            Self::Refused(Refusal::Denied(_)) => AuditOutcome::Refused("denied_name"),
+            Self::Refused(_) => AuditOutcome::Refused("not_allowed"),
+            Self::UnknownDatabase => AuditOutcome::Refused("unknown_database"),
+            Self::Database(_) => AuditOutcome::Failed("database_error"),
+            Self::Unavailable(_) => AuditOutcome::Failed("unavailable"),
+            Self::Broken(_) => AuditOutcome::Failed("broken"),
+            Self::TimedOut(_) => AuditOutcome::Failed("timed_out"),
+            Self::Ended => AuditOutcome::Failed("ended"),
+            Self::Unsure => AuditOutcome::Failed("unsure"),
+            Self::Gone => AuditOutcome::Failed("gone"),
         }
     }
 }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use mcp_connect::{Column, Row, type_name};
-use mcp_connect::{Connection, Transaction};
-use mcp_identity::{DatabaseName, Principal};
+use mcp_connect::{Completed, Connection, Transaction};
+use mcp_identity::{AuditLog, Clock, DatabaseName, NoAudit, Principal, SystemClock};
 use mcp_pool::Pools;
 use mcp_sql::{Page, Statement};
 
 use crate::fault::QueryFault;
 use crate::limits::Limits;
+use crate::record::{Recorder, Recording};
 use crate::schema_change::SchemaChanges;
 
 /// How far the client's deadline stands behind PostgreSQL's own.
@@ -23,6 +24,16 @@ pub struct Databases {
     pools: Pools,
     limits: Arc<[Limits]>,
     pub(crate) changes: SchemaChanges,
+    recorder: Recorder,
+}
+
+/// What a change did. It is committed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changed {
+    /// As PostgreSQL's command tag has it, without numbers: `INSERT`, `CREATE TABLE`.
+    pub command: &'static str,
+    /// Rows inserted, updated or deleted; `None` where PostgreSQL does not count any.
+    pub rows: Option<u64>,
 }
 
 /// Takes the rows of a statement as they come. What it answers slowly, PostgreSQL produces slowly.
@@ -49,7 +60,27 @@ impl Databases {
     #[must_use]
     pub fn new(pools: Pools, limits: Vec<Limits>) -> Self {
         let changes = SchemaChanges::new(limits.len());
-        Self { pools, limits: limits.into(), changes }
+        let recorder = Recorder { log: Arc::new(NoAudit), clock: Arc::new(SystemClock) };
+        Self { pools, limits: limits.into(), changes, recorder }
+    }
+
+    /// Records each statement of a caller there: run, failed or refused.
+    #[must_use]
+    pub fn recorded(mut self, log: Arc<dyn AuditLog>, clock: Arc<dyn Clock>) -> Self {
+        self.recorder = Recorder { log, clock };
+        self
+    }
+
+    /// Is there a database on which anybody may write?
+    #[must_use]
+    pub fn take_writes(&self) -> bool {
+        self.pools.take_writes()
+    }
+
+    /// May this principal write on that database?
+    #[must_use]
+    pub fn may_write(&self, principal: &Principal, database: &DatabaseName) -> bool {
+        self.pools.may_write(principal, database)
     }
 
     /// The databases that a principal reaches, in file order.
@@ -97,13 +128,87 @@ impl Databases {
         principal: &Principal,
         database: &DatabaseName,
         text: &str,
-        (limit, offset): (u64, u64),
+        page: (u64, u64),
         rows: &mut R,
     ) -> Result<(), QueryFault> {
-        let statement = Statement::read(text)?;
+        let mut recording = self.recorder.begin(principal, database);
+        let outcome = async {
+            let statement = Statement::read(text)?;
+            recording.is(&statement);
+            self.run_read(principal, database, &statement, (text, page), rows).await
+        };
+        let outcome = outcome.await;
+        recording.ended(&outcome);
+        outcome
+    }
+
+    /// Runs a caller's text: as a read, of which `limit` rows from `offset` on are handed on, or,
+    /// where [`Databases::may_write`], as one change that commits, of which all returned rows are
+    /// handed on and `Changed` tells the rest.
+    ///
+    /// # Errors
+    /// [`QueryFault`]; nothing is changed then, unless the statement was cut off:
+    /// [`QueryFault::Unsure`], [`QueryFault::Ended`], [`QueryFault::Gone`].
+    pub async fn execute<R: Rows>(
+        &self,
+        principal: &Principal,
+        database: &DatabaseName,
+        text: &str,
+        page: (u64, u64),
+        rows: &mut R,
+    ) -> Result<Option<Changed>, QueryFault> {
+        if !self.may_write(principal, database) {
+            return self.read(principal, database, text, page, rows).await.map(|()| None);
+        }
+        let mut recording = self.recorder.begin(principal, database);
+        let outcome =
+            self.execute_for_writer((principal, database), text, page, rows, &mut recording);
+        let outcome = outcome.await;
+        recording.ended(&outcome);
+        outcome
+    }
+
+    async fn execute_for_writer<R: Rows>(
+        &self,
+        (principal, database): (&Principal, &DatabaseName),
+        text: &str,
+        page: (u64, u64),
+        rows: &mut R,
+        recording: &mut Recording<'_>,
+    ) -> Result<Option<Changed>, QueryFault> {
+        let statement = Statement::read_or_change(text)?;
+        recording.is(&statement);
+        let Some(command) = statement.change() else {
+            let read = self.run_read(principal, database, &statement, (text, page), rows);
+            return read.await.map(|()| None);
+        };
+        let sent = statement.page(page.0, page.1);
+        // Told when this ends, in whatever way: a caller who goes away does not keep it from
+        // being committed.
+        let _defined = Defining { databases: self, database, command };
+        let work = (Transaction::ReadWrite, sent.sql.as_str());
+        let outcome = self.run(principal, database, work, &[], rows).await;
+        let done = outcome.map_err(|fault| match fault {
+            // The COMMIT was on its way already.
+            QueryFault::Broken(_) | QueryFault::TimedOut(_) => QueryFault::Unsure,
+            other => explain_fault(other, &statement, &sent, text),
+        })?;
+        let counted = done.tag.ends_with(|c: char| c.is_ascii_digit());
+        Ok(Some(Changed { command, rows: counted.then_some(done.rows) }))
+    }
+
+    async fn run_read<R: Rows>(
+        &self,
+        principal: &Principal,
+        database: &DatabaseName,
+        statement: &Statement<'_>,
+        (text, (limit, offset)): (&str, (u64, u64)),
+        rows: &mut R,
+    ) -> Result<(), QueryFault> {
         let page = statement.page(limit, offset);
-        let outcome = self.run(principal, database, &page.sql, &[], rows).await;
-        outcome.map_err(|fault| explain_fault(fault, &statement, &page, text))
+        let work = (Transaction::ReadOnly, page.sql.as_str());
+        let outcome = self.run(principal, database, work, &[], rows).await;
+        outcome.map(drop).map_err(|fault| explain_fault(fault, statement, &page, text))
     }
 
     /// Runs a constant of this code with parameters.
@@ -118,17 +223,18 @@ impl Databases {
         parameters: &[Option<&str>],
         rows: &mut R,
     ) -> Result<(), QueryFault> {
-        self.run(principal, database, sql, parameters, rows).await
+        let work = (Transaction::ReadOnly, sql);
+        self.run(principal, database, work, parameters, rows).await.map(drop)
     }
 
     async fn run<R: Rows>(
         &self,
         principal: &Principal,
         database: &DatabaseName,
-        sql: &str,
+        work: (Transaction, &str),
         parameters: &[Option<&str>],
         rows: &mut R,
-    ) -> Result<(), QueryFault> {
+    ) -> Result<Completed, QueryFault> {
         let limits = self.limits(database).ok_or(QueryFault::UnknownDatabase)?;
         // Whatever ends the wait below drops the connection in the middle of its statement; the
         // pool then cancels the statement and never lends that connection again.
@@ -138,28 +244,43 @@ impl Databases {
             // First: nothing is sent in the name of a credential that has ended.
             biased;
             _ = principal.lease.ended() => Err(QueryFault::Ended),
-            outcome = stream(&mut connection, sql, parameters, rows) => outcome,
+            outcome = stream(&mut connection, work, parameters, rows) => outcome,
             () = tokio::time::sleep(deadline) => Err(QueryFault::TimedOut(limits.statement_timeout)),
+        }
+    }
+}
+
+/// A change under way that may be one of the schema.
+struct Defining<'d> {
+    databases: &'d Databases,
+    database: &'d DatabaseName,
+    command: &'static str,
+}
+
+impl Drop for Defining<'_> {
+    fn drop(&mut self) {
+        let of_rows = ["INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE TABLE"];
+        if !of_rows.contains(&self.command) {
+            self.databases.schema_changed(self.database);
         }
     }
 }
 
 async fn stream<R: Rows>(
     connection: &mut Connection,
-    sql: &str,
+    (transaction, sql): (Transaction, &str),
     parameters: &[Option<&str>],
     rows: &mut R,
-) -> Result<(), QueryFault> {
-    let mut running = connection.start(Transaction::ReadOnly, sql, parameters).await?;
+) -> Result<Completed, QueryFault> {
+    let mut running = connection.start(transaction, sql, parameters).await?;
     rows.columns(running.columns()).await?;
     while let Some(row) = running.next().await? {
         rows.row(&row).await?;
     }
-    running.finish().await?;
-    Ok(())
+    Ok(running.finish().await?)
 }
 
-/// Turns what PostgreSQL says about the wrapped statement into what it means for the text.
+/// Turns what PostgreSQL says about the statement that was sent into what it means for the text.
 fn explain_fault(
     fault: QueryFault,
     statement: &Statement<'_>,

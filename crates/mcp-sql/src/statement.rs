@@ -182,6 +182,17 @@ impl<'t> Statement<'t> {
         }
     }
 
+    /// The first word of a read, or what a change does: for the record.
+    #[must_use]
+    pub fn command(&self) -> &'static str {
+        match self.kind {
+            Kind::Query { .. } => "SELECT",
+            Kind::Explain { .. } => "EXPLAIN",
+            Kind::Show { .. } | Kind::ShowAll => "SHOW",
+            Kind::Change { command, .. } => command,
+        }
+    }
+
     /// Is this SHOW of a name? An unknown one is then most likely a sentence ("Show tables").
     #[must_use]
     pub fn is_show(&self) -> bool {

@@ -1,4 +1,4 @@
-//! A flood of failures told as one line a minute, with its count.
+//! A flood of failures, or of reads, told as one line a minute, with its count.
 //!
 //! ```text
 //!            the first failure of a key                 over: a minute has passed
@@ -8,8 +8,8 @@
 //!                     a line of its own while both allowances last, else folded
 //! ```
 //!
-//! A key is an address (IPv6: its /64, which one customer has to himself) with the action, the
-//! outcome and the subject. While too many keys are open, failures from addresses that have none
+//! A key is an address (IPv6: its /64, which one customer has to himself) or a credential, with the
+//! action, the outcome and the subject. While too many keys are open, failures from addresses that have none
 //! are folded together by action and outcome; their lines name no address. No count is lost.
 //!
 //! Told the time; a clock that is set back by a minute or more ends the windows, too.
@@ -18,7 +18,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, SystemTime};
 
-use mcp_identity::{Actor, AuditAction, AuditEvent, AuditOutcome, Subject};
+use mcp_identity::{Actor, AuditAction, AuditEvent, AuditOutcome, PrincipalId, Subject};
 
 /// How long a window is open, and what an allowance is for.
 const WINDOW: Duration = Duration::from_mins(1);
@@ -42,13 +42,19 @@ pub(super) struct Flood {
     together: Allowance,
 }
 
-/// What is folded into one line. Without a network and a subject: what came from elsewhere.
+/// What is folded into one line. Without an origin and a subject: what came from elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
-    network: Option<IpAddr>,
+    origin: Option<Origin>,
     action: AuditAction,
     outcome: AuditOutcome,
     subject: Subject,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Origin {
+    Network(IpAddr),
+    Principal(PrincipalId),
 }
 
 #[derive(Debug)]
@@ -75,7 +81,7 @@ impl Flood {
     /// of a window that is over, and the event itself.
     pub(super) fn offer(&mut self, now: SystemTime, event: AuditEvent, out: &mut Vec<AuditEvent>) {
         let key = self.key_of(&event);
-        let from_elsewhere = key.network.is_none();
+        let from_elsewhere = key.origin.is_none();
         let window = self.open.entry(key).or_insert_with(|| Window::new(now));
         if window.each.is_over(now) {
             out.extend(window.folded.take());
@@ -110,17 +116,18 @@ impl Flood {
     }
 
     fn key_of(&self, event: &AuditEvent) -> Key {
-        let network = match &event.actor {
-            Actor::Caller(caller, _) => Some(network_of(caller.address)),
+        let origin = match &event.actor {
+            Actor::Caller(caller, _) => Some(Origin::Network(network_of(caller.address))),
+            Actor::Principal(id) => Some(Origin::Principal(id.clone())),
             Actor::Operator(_) | Actor::Server => None,
         };
         let (action, outcome) = (event.action, event.outcome);
-        let key = Key { network, action, outcome, subject: event.subject.clone() };
-        if network.is_some() && (self.open.contains_key(&key) || self.open.len() < self.limits.keys)
-        {
+        let key = Key { origin, action, outcome, subject: event.subject.clone() };
+        let has_room = self.open.len() < self.limits.keys;
+        if key.origin.is_some() && (has_room || self.open.contains_key(&key)) {
             return key;
         }
-        Key { network: None, action, outcome, subject: Subject::None }
+        Key { origin: None, action, outcome, subject: Subject::None }
     }
 }
 
@@ -147,7 +154,7 @@ impl Allowance {
     }
 }
 
-/// An event that stands for many addresses names none of them.
+/// An event that stands for many addresses or credentials names none of them.
 fn anonymous(event: &AuditEvent) -> AuditEvent {
     AuditEvent { subject: Subject::None, actor: Actor::Server, ..*event }
 }

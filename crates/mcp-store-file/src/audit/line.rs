@@ -49,6 +49,12 @@ pub struct AuditLine {
     /// The id of the session that it concerns; `user` says whose it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
+    /// The database that a statement ran on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<String>,
+    /// What the statement does, as PostgreSQL's command tags have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
     /// Where the request came from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<IpAddr>,
@@ -138,6 +144,10 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     session: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    database: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    command: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<IpAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
     agent: Option<Cow<'a, str>>,
@@ -177,6 +187,8 @@ impl<'a> Line<'a> {
             known: true,
             token: None,
             session: None,
+            database: None,
+            command: None,
             address: None,
             agent: None,
             request_id: None,
@@ -197,12 +209,16 @@ impl<'a> Line<'a> {
                 session: Some(id.as_str()),
                 ..self
             },
+            Subject::Statement(database, command) => {
+                Self { database: Some(database.as_str()), command: Some(command), ..self }
+            }
         }
     }
 
     fn done_by(self, actor: &'a Actor) -> Self {
         match actor {
             Actor::Server => self,
+            Actor::Principal(id) => Self { principal: Some(id.to_string()), ..self },
             Actor::Operator(name) => Self { operator: Some(cut(name)), ..self },
             Actor::Caller(Caller { address, agent, request_id }, principal) => Self {
                 address: Some(*address),

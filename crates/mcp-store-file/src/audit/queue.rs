@@ -8,6 +8,7 @@
 //!
 //! Failures of callers go through a [`Flood`] first: those of bearer tokens, and those of logins
 //! with a wider allowance, since a crowd that guesses passwords must not fill the disk either.
+//! Statements that read go through one, too: each is counted, and few have a line of their own.
 
 use std::collections::BTreeMap;
 use std::mem;
@@ -27,6 +28,9 @@ const BEARERS: FloodLimits = FloodLimits { each: 5, together: 600, keys: 1_024 }
 
 /// More than the rate limit of one address lets through; what is beyond it was refused unheard.
 const LOGINS: FloodLimits = FloodLimits { each: 60, together: 6_000, keys: 1_024 };
+
+/// The first reads of a credential in a minute, each kind for itself; the rest is a count.
+const READS: FloodLimits = FloodLimits { each: 5, together: 600, keys: 1_024 };
 
 /// Lines on their way from whoever records to the one who writes.
 #[derive(Debug)]
@@ -64,6 +68,7 @@ struct Waiting {
     lost: BTreeMap<&'static str, u64>,
     bearers: Flood,
     logins: Flood,
+    reads: Flood,
 }
 
 /// How an event is kept.
@@ -77,6 +82,8 @@ enum Kind {
     BearerFailure,
     /// Urgent; many of them are told as one.
     LoginFailure,
+    /// Plain; many of them are told as one.
+    Read,
 }
 
 impl Queue {
@@ -92,6 +99,7 @@ impl Queue {
             lost: BTreeMap::new(),
             bearers: Flood::new(BEARERS),
             logins: Flood::new(LOGINS),
+            reads: Flood::new(READS),
         };
         Self { waiting: Mutex::new(waiting), recorded: Notify::new() }
     }
@@ -104,8 +112,9 @@ impl Queue {
                 self.lock().keep(&line, &event, kind == Kind::Urgent);
                 true
             }
-            Kind::BearerFailure => self.lock().offer(event, false),
-            Kind::LoginFailure => self.lock().offer(event, true),
+            kind @ (Kind::BearerFailure | Kind::LoginFailure | Kind::Read) => {
+                self.lock().offer(event, kind)
+            }
         };
         if is_work {
             self.recorded.notify_one();
@@ -118,7 +127,8 @@ impl Queue {
         let waiting = &mut *waiting;
         let over = |flood: &mut Flood| if everything { flood.drain() } else { flood.due(now) };
         let (bearers, logins) = (over(&mut waiting.bearers), over(&mut waiting.logins));
-        for (events, urgent) in [(bearers, false), (logins, true)] {
+        let reads = over(&mut waiting.reads);
+        for (events, urgent) in [(bearers, false), (logins, true), (reads, false)] {
             for event in events {
                 waiting.keep(&line::of_event(&event), &event, urgent);
             }
@@ -140,7 +150,7 @@ impl Queue {
     /// Will there be something to take though nothing is recorded any more?
     pub(super) fn is_folding(&self) -> bool {
         let waiting = self.lock();
-        waiting.bearers.is_open() || waiting.logins.is_open()
+        waiting.bearers.is_open() || waiting.logins.is_open() || waiting.reads.is_open()
     }
 
     /// A poisoned lock is taken all the same: the lines in it are whole.
@@ -151,8 +161,12 @@ impl Queue {
 
 impl Waiting {
     /// Says whether there is a line to write because of it.
-    fn offer(&mut self, event: AuditEvent, urgent: bool) -> bool {
-        let flood = if urgent { &mut self.logins } else { &mut self.bearers };
+    fn offer(&mut self, event: AuditEvent, kind: Kind) -> bool {
+        let (flood, urgent) = match kind {
+            Kind::LoginFailure => (&mut self.logins, true),
+            Kind::Read => (&mut self.reads, false),
+            Kind::BearerFailure | Kind::Plain | Kind::Urgent => (&mut self.bearers, false),
+        };
         let mut told = Vec::new();
         flood.offer(event.at, short(event), &mut told);
         for event in &told {
@@ -176,10 +190,14 @@ impl Waiting {
 impl Kind {
     fn of(event: &AuditEvent) -> Self {
         let done = event.outcome == AuditOutcome::Done;
+        let refused = matches!(event.outcome, AuditOutcome::Refused(_));
         match event.action {
             AuditAction::Bearer if done => Self::Plain,
             AuditAction::Bearer => Self::BearerFailure,
             AuditAction::Login if !done => Self::LoginFailure,
+            AuditAction::Read => Self::Read,
+            // It did not run. What failed may have been done all the same.
+            AuditAction::Change if refused => Self::Read,
             AuditAction::Login
             | AuditAction::Logout
             | AuditAction::Lock
@@ -194,7 +212,8 @@ impl Kind {
             | AuditAction::EnableUser
             | AuditAction::DisableUser
             | AuditAction::DeleteUser
-            | AuditAction::Reload => Self::Urgent,
+            | AuditAction::Reload
+            | AuditAction::Change => Self::Urgent,
         }
     }
 }
@@ -213,7 +232,7 @@ fn short(mut event: AuditEvent) -> AuditEvent {
 mod tests {
     use std::sync::Arc;
 
-    use mcp_identity::{RequestId, Subject, UserName};
+    use mcp_identity::{DatabaseName, PrincipalId, RequestId, Subject, TokenId, UserName};
 
     use super::super::line::AuditLine;
     use super::*;
@@ -286,6 +305,36 @@ mod tests {
             lines(&queue.take(NOW, true)).into_iter().map(|l| (l.action, l.count)).collect();
         assert_eq!(rest, [("bearer".into(), 995), ("login".into(), 940)]);
         assert!(!queue.is_folding());
+    }
+
+    #[test]
+    fn reads_are_counted_by_credential_and_changes_are_told_one_by_one() {
+        let queue = Queue::new();
+        let shop = DatabaseName::parse("shop").unwrap();
+        let run = |id: &str, action, command| {
+            let actor = Actor::Principal(PrincipalId::Token(TokenId::parse(id).unwrap()));
+            let subject = Subject::Statement(shop.clone(), command);
+            AuditEvent::new(NOW, action, AuditOutcome::Done, subject, actor)
+        };
+        for _ in 0..100 {
+            queue.record(run("a", AuditAction::Read, "SELECT"));
+            queue.record(run("b", AuditAction::Read, "SELECT"));
+            queue.record(run("a", AuditAction::Change, "INSERT"));
+        }
+        let batch = queue.take(NOW, true);
+        let sum = |principal: &str, command: &str| {
+            let of = |line: &&AuditLine| {
+                line.principal.as_deref() == Some(principal)
+                    && line.command.as_deref() == Some(command)
+            };
+            let lines = lines(&batch);
+            let counts: Vec<u64> = lines.iter().filter(of).map(|line| line.count).collect();
+            assert!(lines.iter().all(|line| line.database.as_deref() == Some("shop")));
+            (counts.len(), counts.iter().sum::<u64>())
+        };
+        assert_eq!((sum("token:a", "SELECT"), sum("token:b", "SELECT")), ((6, 100), (6, 100)));
+        assert_eq!(sum("token:a", "INSERT"), (100, 100));
+        assert!(batch.urgent);
     }
 
     #[test]
