@@ -49,6 +49,8 @@ pub struct Connection {
     input: Input,
     output: BytesMut,
     idle: bool,
+    /// Does a backslash in a plain literal still mean a backslash? Whoever judged a text assumed it.
+    strict: bool,
     cancel: CancelHandle,
     backend_pid: i32,
     privileged: bool,
@@ -70,7 +72,7 @@ impl Connection {
         sql: &str,
         params: &[Option<&str>],
     ) -> Result<Running<'c>, WireError> {
-        if !self.idle || self.cancel.was_requested() {
+        if !self.idle || !self.strict || self.cancel.was_requested() {
             return Err(WireError::Closed);
         }
         self.begin_flight();
@@ -103,7 +105,7 @@ impl Connection {
     /// does not know whether the server has closed it since.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.idle && !self.cancel.was_requested() && self.input.is_empty()
+        self.idle && self.strict && !self.cancel.was_requested() && self.input.is_empty()
     }
 
     /// What cancels its statements.
@@ -159,6 +161,7 @@ impl Connection {
             input: Input::new(MAX_MESSAGE_BYTES),
             output: BytesMut::new(),
             idle: true,
+            strict: true,
             cancel,
             backend_pid: 0,
             privileged: true,
@@ -219,12 +222,17 @@ impl Connection {
     }
 
     /// The next message that belongs to the statement. What the server says by itself, at any
-    /// time (PostgreSQL docs, "Asynchronous Operations"), is skipped.
+    /// time (PostgreSQL docs, "Asynchronous Operations"), is skipped, but for one setting that a
+    /// function may have changed and a COMMIT kept: with it literals would end elsewhere.
     async fn message(&mut self) -> Result<(u8, Range<usize>), WireError> {
         loop {
             let (tag, body) = self.input.message(&mut self.stream).await?;
             if !matches!(tag, b'N' | b'S' | b'A') {
                 return Ok((tag, body));
+            }
+            let said = self.input.body(body).strip_prefix(b"standard_conforming_strings\0");
+            if let Some(value) = said.filter(|_| tag == b'S') {
+                self.strict = value == b"on\0";
             }
         }
     }

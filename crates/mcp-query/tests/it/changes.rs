@@ -193,3 +193,27 @@ async fn a_temporary_table_stays_with_the_credential_that_made_it() {
     let fault = wall.execute(&other, "SELECT * FROM mine").await.unwrap_err();
     assert!(matches!(fault, QueryFault::Database(error) if error.sqlstate == "42P01"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_writer_leaves_nothing_in_its_session_that_changes_how_it_is_judged() {
+    let wall = Wall::to_write();
+    let session = wall.state().await;
+    let session = session.split_once(' ').unwrap().1.to_owned();
+    for text in [
+        // Names of the catalog in the way of those that are looked up.
+        "CREATE TEMP TABLE pg_class (relname text)",
+        "CREATE TEMP VIEW pg_type AS SELECT 1 AS oid",
+        "CREATE SCHEMA mine",
+        "CREATE TABLE mine.set_up AS SELECT configures() AS said",
+        "INSERT INTO customers SELECT 50, configures()",
+    ] {
+        drop(wall.run(text).await);
+    }
+    let mode = "SELECT current_setting('transaction_read_only'), current_user";
+    assert_eq!(wall.run(mode).await.unwrap(), "on\tagent\n");
+    assert_eq!(wall.run("SHOW statement_timeout").await.unwrap(), "20s\n");
+    let strict = "SELECT '\\' AS a";
+    let after = wall.run("SHOW standard_conforming_strings").await.unwrap();
+    assert_eq!((after.as_str(), wall.run(strict).await.unwrap().as_str()), ("on\n", "\\\\\n"));
+    assert!(session.contains("agent"), "{session}");
+}

@@ -272,7 +272,7 @@ async fn large_objects_files_and_programs_are_out_of_reach() {
         "SELECT lo_unlink(4711)",
         "SELECT lo_open(4711, 131072)",
         "SELECT lo_import('/etc/passwd')",
-        "SELECT lo_export(4711, '/tmp/x')",
+        "SELECT lo_export(4711, 'x')",
         "SELECT lowrite(0, 'x')",
         "SELECT loread(0, 10)",
         "SELECT pg_read_file('/etc/passwd')",
@@ -337,4 +337,60 @@ async fn nothing_is_prepared_declared_or_locked_for_later() {
     ])
     .await;
     wall.stands(&["SELECT setseed(0.5)", "SELECT * FROM pg_cursors"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_of_the_role_or_the_database_do_not_open_the_wall() {
+    let wall = Wall::to_read();
+    // Before the first connection of the agent, so that each would be its session's default.
+    wall.look(
+        "ALTER ROLE agent SET standard_conforming_strings = off;
+         ALTER ROLE agent SET default_transaction_read_only = off;
+         ALTER ROLE agent SET backslash_quote = on;
+         ALTER ROLE agent SET search_path = public, pg_catalog;
+         ALTER DATABASE postgres SET statement_timeout = 0;
+         ALTER DATABASE postgres SET session_replication_role = replica;
+         CREATE FUNCTION public.current_setting(text) RETURNS text LANGUAGE sql
+             AS 'INSERT INTO customers VALUES (96, ''x'') RETURNING name';
+         CREATE VIEW public.pg_settings AS SELECT writes() AS name;",
+    );
+    wall.refuses(&[
+        "SELECT '\\'; DELETE FROM customers; --'",
+        "SELECT '\\' || writes() || '\\'",
+        "SELECT name FROM pg_settings",
+        "SELECT current_setting('work_mem')",
+    ])
+    .await;
+    assert_eq!(wall.run("SELECT '\\', length('\\\\')").await.unwrap(), "\\\\\t2\n");
+    // Rebuilt statements name what they mean.
+    assert_eq!(wall.run("SHOW work_mem").await.unwrap(), "4MB\n");
+    assert_eq!(wall.run("SHOW transaction_read_only").await.unwrap(), "on\n");
+    assert!(wall.run("SHOW ALL").await.unwrap().contains("work_mem"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_in_disguise_is_still_that_name() {
+    let wall = Wall::to_read();
+    wall.refuses(&[
+        "SELECT \"pg_catalog\".\"pg_sleep\"(0)",
+        "SELECT (pg_catalog.pg_sleep(0))",
+        "SELECT x.pg_sleep FROM (SELECT 0::double precision AS x) AS x",
+        "SELECT ('x'::text).pg_read_file",
+        "SELECT pg_S\u{130}leep(0), pg_term\u{130}nate_backend(1)",
+        "SELECT U&\"pg\\+00005fsleep\"(0)",
+        "SELECT U&\"\\D835\\DC5D\"(0)",
+        "SELECT U&\"pg\\005Fsleep\" uescape '\\' (0)",
+        "SELECT * FROM generate_series(1, 1) AS g WHERE pg_sleep(0) IS NULL",
+        "SELECT sum(1) OVER (ORDER BY pg_sleep(0)::text)",
+        "SELECT 1 ORDER BY pg_sleep(0)",
+        "SELECT 1 LIMIT (SELECT pg_advisory_lock(1)::text::int)",
+        "SELECT CASE WHEN false THEN pg_notify('a', 'b') END",
+        "VALUES ((SELECT lo_create(0)))",
+        "SELECT xmltable.* FROM query_to_xml('SELECT 1', true, true, '') AS x, \
+         XMLTABLE('/' PASSING x COLUMNS a text)",
+        "SELECT array_agg(pg_sleep(0) ORDER BY 1)",
+        "TABLE pg_stat_activity",
+        "TABLE ONLY pg_catalog.pg_stat_activity",
+    ])
+    .await;
 }

@@ -80,10 +80,12 @@ const CHECKSUM: &str = "SELECT md5(string_agg(part, '|' ORDER BY part)) FROM (
 
 /// What a session of the agent remembers between statements.
 const SESSION: &str = "SELECT current_user, session_user, current_schemas(true), \
-     current_setting('default_transaction_read_only'), current_setting('transaction_read_only'), \
-     current_setting('standard_conforming_strings'), current_setting('statement_timeout'), \
-     current_setting('lock_timeout'), current_setting('search_path'), \
-     current_setting('mcp.principal'), current_setting('backslash_quote'), \
+     pg_catalog.current_setting('default_transaction_read_only'), \
+     pg_catalog.current_setting('transaction_read_only'), \
+     pg_catalog.current_setting('standard_conforming_strings'), \
+     pg_catalog.current_setting('statement_timeout'), \
+     pg_catalog.current_setting('lock_timeout'), pg_catalog.current_setting('search_path'), \
+     pg_catalog.current_setting('mcp.principal'), pg_catalog.current_setting('backslash_quote'), \
      (SELECT count(*) FROM pg_prepared_statements), (SELECT count(*) FROM pg_cursors), \
      (SELECT count(*) FROM pg_listening_channels())";
 
