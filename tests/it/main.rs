@@ -43,3 +43,4 @@ mod systemd;
 mod tls;
 mod tools;
 mod wire;
+mod writes;

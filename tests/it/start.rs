@@ -170,11 +170,11 @@ fn sighup_reloads_the_log_level_and_names_what_needs_a_restart() {
 }
 
 #[test]
-fn a_setting_that_does_nothing_yet_is_said_to() {
+fn writes_beside_a_role_that_can_be_left_again_are_said_to_do_nothing() {
     let installation = Installation::new("");
-    installation.write_config("    allow_writes: true\n");
+    installation.write_config("    allow_writes: true\n    db_role: agent\n");
     let server = installation.start();
-    server.wait_for_line("Database shop: allow_writes is set, and this version only reads");
+    server.wait_for_line("Database shop: allow_writes does nothing beside db_role");
 }
 
 #[test]

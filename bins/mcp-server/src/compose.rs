@@ -6,8 +6,8 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use mcp_auth::{Auth, Authenticate, OpenDoor};
-use mcp_config::{Config, Loaded, Sources};
-use mcp_identity::{Clock, Entropy, Principal, SystemClock, SystemEntropy};
+use mcp_config::{Config, DatabaseConfig, Loaded, Sources};
+use mcp_identity::{AuditLog, Clock, Entropy, NoAudit, Principal, SystemClock, SystemEntropy};
 use mcp_listen::{DrainOutcome, Settings};
 use mcp_protocol::{Implementation, Server};
 use mcp_query::Databases;
@@ -63,7 +63,6 @@ async fn serve_with(
     let Start { sources, loaded, open_to_all, on_ready } = start;
     let telemetry = Telemetry::start(&loaded.config.log);
     tracing::info!("mcp-server {}", env!("CARGO_PKG_VERSION"));
-    warn_of_what_waits(&loaded);
     let config = loaded.config.clone();
     let bound = listener::bind(&config, open_to_all)?;
     let (drain, draining) = ShutdownSwitch::new();
@@ -102,8 +101,9 @@ async fn parts(
         tasks: &mut *tasks,
         shutdown,
     };
-    let Entrance { door, auth, files } = open_door(loaded, around).await?;
+    let Entrance { door, auth, files, audit } = open_door(loaded, around).await?;
     let (databases, pools) = databases::open(config).await?;
+    let databases = databases.recorded(audit, Arc::clone(&clock));
     describe_databases(config);
     tasks.start("pools", pools.run(shutdown.clone().requested()));
     let server = Arc::new(mcp_server(&databases));
@@ -188,18 +188,24 @@ struct Entrance {
     door: Arc<dyn Authenticate>,
     auth: Option<Auth>,
     files: Vec<FileState>,
+    audit: Arc<dyn AuditLog>,
 }
 
 /// Who is let in: holders of credentials, or everybody if the operator said exactly that.
 async fn open_door(loaded: &Loaded, mut around: Surroundings<'_>) -> Result<Entrance, StartFault> {
     if !loaded.config.http.auth.enabled {
         let door = Arc::new(OpenDoor::let_everybody_in());
-        return Ok(Entrance { door, auth: None, files: Vec::new() });
+        // Nobody in particular does what is done here; it is recorded where that is asked for.
+        let audit = match loaded.config.audit.file {
+            Some(_) => stores::open_audit(loaded, &mut around)?,
+            None => Arc::new(NoAudit),
+        };
+        return Ok(Entrance { door, auth: None, files: Vec::new(), audit });
     }
-    let Opened { auth, files } = stores::open(loaded, &mut around).await?;
+    let Opened { auth, files, audit } = stores::open(loaded, &mut around).await?;
     let people = if auth.has_accounts() { " and user accounts" } else { "" };
     tracing::info!("Authentication is on: API tokens{people}");
-    Ok(Entrance { door: Arc::new(auth.clone()), auth: Some(auth), files })
+    Ok(Entrance { door: Arc::new(auth.clone()), auth: Some(auth), files, audit })
 }
 
 fn implementation() -> Implementation {
@@ -215,17 +221,20 @@ fn mcp_server(databases: &Databases) -> Server<Principal> {
     mcp_tools::offer(Server::builder(implementation()), databases).build()
 }
 
-fn warn_of_what_waits(loaded: &Loaded) {
-    for database in loaded.config.databases.iter().filter(|database| database.allow_writes) {
-        let name = &database.name;
-        tracing::warn!("Database {name}: allow_writes is set, and this version only reads");
-    }
-}
-
 fn describe_databases(config: &Config) {
-    for database in &config.databases {
-        let role = database.db_role.as_ref().map_or("the login's own", |role| role.as_str());
-        tracing::info!("Database {}: role {role}, read-only", database.name);
+    for DatabaseConfig { name, db_role, allow_writes, .. } in &config.databases {
+        let role = db_role.as_ref().map_or("the login's own", |role| role.as_str());
+        let writes = match (allow_writes, db_role) {
+            (true, None) => "read and written by credentials that are not read-only",
+            (true, Some(_)) | (false, _) => "read-only",
+        };
+        tracing::info!("Database {name}: role {role}, {writes}");
+        if *allow_writes && db_role.is_some() {
+            tracing::warn!(
+                "Database {name}: allow_writes does nothing beside db_role, because a statement \
+                 that writes could leave the role again; give it a login of its own"
+            );
+        }
     }
 }
 

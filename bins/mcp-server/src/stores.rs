@@ -30,6 +30,7 @@ pub(crate) struct Surroundings<'a> {
 pub(crate) struct Opened {
     pub(crate) auth: Auth,
     pub(crate) files: Vec<FileState>,
+    pub(crate) audit: Arc<dyn AuditLog>,
 }
 
 /// Opens the files of credentials: removes what has expired, says what they hold, and starts what
@@ -46,7 +47,7 @@ pub(crate) async fn open(
     let mut builder = Auth::builder(tokens)
         .clock(Arc::clone(&around.clock))
         .entropy(Arc::clone(&around.entropy))
-        .audit(audit)
+        .audit(Arc::clone(&audit))
         .bearer_failures(quota(auth.bearer_failures, auth.bearer_window_minutes));
     if let Some((accounts, state)) = accounts {
         builder = builder.accounts(accounts);
@@ -58,7 +59,7 @@ pub(crate) async fn open(
     })?;
     // A reload makes the whole index again.
     around.tasks.start_apart("keeper", keeper.run(around.shutdown.clone().requested()));
-    Ok(Opened { auth, files })
+    Ok(Opened { auth, files, audit })
 }
 
 async fn open_tokens(
@@ -127,9 +128,9 @@ async fn open_accounts(
     Ok(Some((accounts, state)))
 }
 
-/// The record of what happens to credentials. Where there are only tokens and no place to write,
+/// The record of what happens to credentials, and of statements. Where there are only tokens and no place to write,
 /// it is done without, unless a file was named.
-fn open_audit(
+pub(crate) fn open_audit(
     loaded: &Loaded,
     around: &mut Surroundings<'_>,
 ) -> Result<Arc<dyn AuditLog>, StartFault> {

@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use mcp_identity::DatabaseName;
 use mcp_protocol::{Gone, ToolFailure, ToolOutput, ToolResult};
 use mcp_query::{
-    Column, Limits, QueryFault, Row, Rows, Stop, push_header, push_json_row, push_json_text,
-    push_row, type_name,
+    Changed, Column, Limits, QueryFault, Row, Rows, Stop, push_header, push_json_row,
+    push_json_text, push_row, type_name,
 };
 use serde::Deserialize;
 
@@ -104,6 +104,42 @@ impl<'t> PageWriter<'t> {
             Format::Json => self.close_data(next, types).await?,
         }
         self.output.write(&self.summary(database, next)).await?;
+        Ok(ToolResult::default())
+    }
+
+    /// Ends the rows that a change returned, and says what it did.
+    pub(crate) async fn close_change(
+        mut self,
+        database: &DatabaseName,
+        changed: &Changed,
+        types: &TypeNames,
+    ) -> Result<ToolResult, ToolFailure> {
+        let (command, rows) = (changed.command, changed.rows);
+        match self.format {
+            Format::Tsv => {
+                // The header of no columns: nothing was to be returned.
+                if self.line == "\n" {
+                    self.line.clear();
+                }
+            }
+            Format::Json => {
+                self.line.push(']');
+                self.push_columns_behind(types);
+                let count = rows.map_or("null".into(), |rows| rows.to_string());
+                let (shown, cut) = (self.rows, self.cut.is_some());
+                let _ = write!(
+                    self.line,
+                    r#","row_count":{shown},"truncated":{cut},"next_offset":null,"command":"{command}","changed_rows":{count}}}"#
+                );
+            }
+        }
+        self.flush().await?;
+        let did = rows.map_or("done".into(), |rows| format!("{rows} {} changed", plural(rows)));
+        let shown = match self.cut {
+            None => String::new(),
+            Some(_) => format!("; of the rows that it returned, the first {} came", self.rows),
+        };
+        self.output.write(&format!("-- {command}: {did} in database {database}{shown}")).await?;
         Ok(ToolResult::default())
     }
 

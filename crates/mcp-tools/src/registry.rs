@@ -20,16 +20,21 @@ use crate::tool::query_database::QueryDatabase;
 use crate::tool::read_resource::ReadResource;
 
 /// What a client may put in front of its model about this server.
-const INSTRUCTIONS: &str = "Read access to PostgreSQL. Call get_schema_info first to learn \
+const READS: &str = "Read access to PostgreSQL. Call get_schema_info first to learn \
     tables and columns, then query_database with one SQL query. Results are tab-separated with a \
     header; page through large ones with limit and offset.";
+
+const READS_AND_WRITES: &str = "Access to PostgreSQL. Call get_schema_info first to learn tables \
+    and columns, then query_database with one SQL statement. Results are tab-separated with a \
+    header; page through large ones with limit and offset. Changes are committed at once, where \
+    they are allowed.";
 
 /// Adds every tool, resource and prompt over these databases, and the rule who may have which.
 #[must_use]
 pub fn offer(builder: ServerBuilder<Principal>, databases: &Databases) -> ServerBuilder<Principal> {
     let catalog = Catalog::new(databases.clone());
     let builder = builder
-        .instructions(INSTRUCTIONS)
+        .instructions(if databases.take_writes() { READS_AND_WRITES } else { READS })
         .permits(|principal: &Principal, tool| principal.grants.allows_tool(tool))
         .permits_resource(|principal: &Principal, _| principal.grants.allows_tool("read_resource"))
         .permits_prompt(allows_prompt)

@@ -1,4 +1,4 @@
-//! `query_database`: one SQL query, a page of its rows.
+//! `query_database`: one SQL query, a page of its rows; or one change, where that is allowed.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::arguments::{chosen, database_property};
 use crate::page::{Format, PageWriter, TypeNames};
 
-/// Runs one read and returns a page of its rows.
+/// Runs one statement and returns a page of its rows.
 pub(crate) struct QueryDatabase {
     databases: Databases,
 }
@@ -35,6 +35,22 @@ struct Arguments<'a> {
 /// Rows of a page when the call does not say.
 const DEFAULT_LIMIT: u64 = 100;
 
+const READS: &str = "Runs one read-only SQL query (PostgreSQL: SELECT, VALUES, TABLE, WITH, \
+    EXPLAIN or SHOW) and returns a page of its rows. Takes SQL, not a question in words: look up \
+    tables and columns with get_schema_info and write the SQL yourself. Text is tab-separated with \
+    a header line; NULL is \\N; the last line says how many rows came and how to get more.";
+
+/// Said as well where some database takes writes; whether this caller's does, the answer says.
+const CHANGES: &str = "Where database and credential allow it, it also runs one INSERT, UPDATE, \
+    DELETE, MERGE, TRUNCATE, or CREATE, ALTER or DROP of a table, view, index, sequence, schema, \
+    type or domain, which is committed at once; RETURNING shows rows, and the last line says how \
+    many changed.";
+
+/// The hints where some database takes writes. They are the same for every caller, so that a client
+/// asks once too often rather than once too seldom.
+const MAY_DESTROY: Annotations =
+    Annotations { read_only: false, destructive: true, idempotent: false, open_world: false };
+
 impl QueryDatabase {
     pub(crate) fn new(databases: Databases) -> Self {
         Self { databases }
@@ -52,12 +68,17 @@ impl QueryDatabase {
         let mut page = PageWriter::new(arguments.format, limit, limits, output);
         // One row more than asked for tells whether there are more.
         let rows = (limit + 1, arguments.offset);
-        let reading = self.databases.read(principal, database, &arguments.query, rows, &mut page);
-        if let Err(fault) = reading.await {
-            return Err(page.fail(&fault).await);
-        }
+        let running =
+            self.databases.execute(principal, database, &arguments.query, rows, &mut page);
+        let changed = match running.await {
+            Ok(changed) => changed,
+            Err(fault) => return Err(page.fail(&fault).await),
+        };
         let types = self.type_names(principal, database, &page).await;
-        page.close(database, arguments.offset, &types).await
+        match changed {
+            None => page.close(database, arguments.offset, &types).await,
+            Some(changed) => page.close_change(database, &changed, &types).await,
+        }
     }
 
     /// The names that the page still needs. Without them it has numbers in their place, which is
@@ -93,15 +114,11 @@ fn page_size(arguments: &Arguments<'_>, limits: &Limits) -> Result<u64, ToolFail
 
 impl Tool<Principal> for QueryDatabase {
     fn descriptor(&self) -> ToolDescriptor {
+        let writes = self.databases.take_writes();
         ToolDescriptor {
             name: "query_database",
             title: "Query the database",
-            description: "Runs one read-only SQL query (PostgreSQL: SELECT, VALUES, TABLE, WITH, \
-                EXPLAIN or SHOW) and returns a page of its rows. Takes SQL, not a question in \
-                words: look up tables and columns with get_schema_info and write the SQL \
-                yourself. Text is tab-separated with a header line; NULL is \\N; the last line \
-                says how many rows came and how to get more."
-                .into(),
+            description: if writes { format!("{READS} {CHANGES}") } else { READS.to_owned() },
             input_schema: json!({
                 "type": "object",
                 "properties": {
@@ -116,7 +133,7 @@ impl Tool<Principal> for QueryDatabase {
             }),
             // Text and data are never sent both, and whoever declares data has to send it always.
             output_schema: None,
-            annotations: Annotations::READS,
+            annotations: if writes { MAY_DESTROY } else { Annotations::READS },
             icons: Vec::new(),
         }
     }
