@@ -34,7 +34,7 @@ async fn reach(database: &DatabaseConfig, config: &Config) -> Vec<Finding> {
     let mut findings = vec![Finding::ok(WHAT, format!("{name}: {} answers", asked.target))];
     match inspect(&asked.target, database.db_role.as_ref()).await {
         Ok(found) => {
-            findings.extend(found.into_iter().map(|what| too_much(database, config, what)))
+            findings.extend(found.into_iter().map(|what| too_much(database, config, what)));
         }
         Err(error) => findings.push(Finding::fail(WHAT, format!("{name}: {error}"))),
     }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_identity::{
-    Actor, AuditAction, AuditEvent, AuditLog as _, AuditOutcome, Caller, RequestId, Subject,
+    Actor, AuditAction, AuditEvent, AuditLog as _, AuditOutcome, Caller, PrincipalId, RequestId,
+    Subject,
 };
 use proptest::prelude::*;
 
@@ -178,6 +179,7 @@ fn any_event() -> impl Strategy<Value = AuditEvent> {
         ),
         prop::collection::vec(any::<char>(), 0..400)
             .prop_map(|name| Actor::Operator(name.into_iter().collect())),
+        Just(Actor::Principal(PrincipalId::Local)),
         Just(Actor::Server),
     ];
     let subject = prop_oneof![
@@ -218,6 +220,9 @@ proptest! {
                 Actor::Operator(name) => {
                     let shown = line.operator.as_deref().unwrap();
                     prop_assert!(shown == name || name.starts_with(shown.trim_end_matches('…')));
+                }
+                Actor::Principal(id) => {
+                    prop_assert_eq!(line.principal.clone(), Some(id.to_string()));
                 }
                 Actor::Server => prop_assert_eq!(line.address, None),
             }
