@@ -38,6 +38,15 @@ fn a_restart_of_the_database_costs_no_more_than_one_answer() {
     assert!(!answers[0].0.contains("socket") && !answers[0].0.contains("agent"), "{answers:?}");
 }
 
+/// Tells the clients to stop, when the test is over or has failed: it ends only when they do.
+struct Stops<'a>(&'a AtomicBool);
+
+impl Drop for Stops<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn a_database_that_crashes_under_load_costs_errors_and_never_anothers_rows() {
     const CLIENTS: u32 = 6;
@@ -47,6 +56,7 @@ fn a_database_that_crashes_under_load_costs_errors_and_never_anothers_rows() {
     let to = server.address();
     let (stop, answered, failed) = (AtomicBool::new(false), AtomicU32::new(0), AtomicU32::new(0));
     std::thread::scope(|scope| {
+        let _stops = Stops(&stop);
         for client in 0..CLIENTS {
             let token = &tokens[usize::try_from(client % 3).unwrap()];
             let (stop, answered, failed) = (&stop, &answered, &failed);
@@ -70,7 +80,6 @@ fn a_database_that_crashes_under_load_costs_errors_and_never_anothers_rows() {
         }
         let good = answered.load(Ordering::Relaxed);
         assert!(eventually(|| answered.load(Ordering::Relaxed) > good + 30), "it recovered");
-        stop.store(true, Ordering::Relaxed);
     });
     for token in &tokens {
         ask(to, token, "afterwards").unwrap();

@@ -21,12 +21,13 @@ pub use process::ServerProcess;
 /// Tries until it is so, for as long as any test should wait. Word of a change takes a moment.
 #[must_use]
 pub fn eventually(mut is_so: impl FnMut() -> bool) -> bool {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
     while std::time::Instant::now() < deadline {
         if is_so() {
             return true;
         }
-        std::thread::yield_now();
+        // Leaves the processor to what is waited for.
+        std::thread::park_timeout(std::time::Duration::from_millis(2));
     }
     false
 }
