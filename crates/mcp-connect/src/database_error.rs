@@ -2,8 +2,12 @@
 
 use std::fmt;
 
+/// The most bytes that are kept of one text. A message may quote a value of any length.
+const MAX_TEXT: usize = 4096;
+
 /// An `ErrorResponse` (PostgreSQL docs, "Error and Notice Message Fields"). The texts come from
-/// the server and may quote data; bytes that are no UTF-8 are replaced.
+/// the server and may quote data; bytes that are no UTF-8 are replaced, and what is longer than
+/// 4 KiB is cut.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DatabaseError {
@@ -38,7 +42,7 @@ impl DatabaseError {
         let mut error = Self::default();
         while let Some((&code, rest)) = body.split_first().filter(|(code, _)| **code != 0) {
             let end = rest.iter().position(|byte| *byte == 0).unwrap_or(rest.len());
-            error.set(code, String::from_utf8_lossy(&rest[..end]).into_owned());
+            error.set(code, bounded(&rest[..end]));
             body = rest.get(end + 1..).unwrap_or_default();
         }
         error
@@ -61,6 +65,17 @@ impl DatabaseError {
             _ => {}
         }
     }
+}
+
+fn bounded(text: &[u8]) -> String {
+    if text.len() <= MAX_TEXT {
+        return String::from_utf8_lossy(text).into_owned();
+    }
+    // Not in the middle of a character: one has at most three bytes behind its first.
+    let begins = |at: &usize| text[*at] & 0b1100_0000 != 0b1000_0000;
+    let end = (MAX_TEXT - 3..=MAX_TEXT).rev().find(begins).unwrap_or(MAX_TEXT);
+    let cut = text.len() - end;
+    format!("{}… ({cut} bytes more)", String::from_utf8_lossy(&text[..end]))
 }
 
 impl From<&tokio_postgres::error::DbError> for DatabaseError {
@@ -96,5 +111,15 @@ mod tests {
         assert_eq!(error.sqlstate, "42601");
         assert_eq!(error.position, Some(7));
         assert_eq!(error.message, "syntax err");
+    }
+
+    #[test]
+    fn a_text_that_quotes_a_large_value_is_cut_between_two_characters() {
+        let body = format!("C22P02\0M{}ü{}\0Hshort\0", "x".repeat(4095), "y".repeat(9_000));
+        let error = DatabaseError::parse(body.as_bytes());
+        assert_eq!(error.message, format!("{}… (9002 bytes more)", "x".repeat(4095)));
+        assert_eq!((error.sqlstate.as_str(), error.hint.as_deref()), ("22P02", Some("short")));
+        let whole = DatabaseError::parse(format!("M{}\0", "x".repeat(4096)).as_bytes());
+        assert_eq!(whole.message.len(), 4096);
     }
 }

@@ -78,15 +78,21 @@ impl Input {
         Ok(Some((tag, total)))
     }
 
+    /// Gives back what a large message took, once everything is handed out. A connection that lies
+    /// idle would keep it otherwise.
+    pub(crate) fn shrink(&mut self) {
+        if self.is_empty() {
+            (self.start, self.end) = (0, 0);
+            self.bytes.truncate(CHUNK);
+            self.bytes.shrink_to(CHUNK);
+        }
+    }
+
     /// Makes room behind `end` for more of a message of `needed` bytes. Grows by doubling, as
     /// bytes come: a length alone, which costs the sender nothing, gets no memory.
     fn make_room(&mut self, needed: usize) {
         if self.is_empty() {
-            (self.start, self.end) = (0, 0);
-            if self.bytes.len() > CHUNK {
-                self.bytes.truncate(CHUNK);
-                self.bytes.shrink_to_fit();
-            }
+            self.shrink();
         } else if self.end == self.bytes.len() || self.start + needed > self.bytes.len() {
             self.bytes.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);

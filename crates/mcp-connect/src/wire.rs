@@ -49,7 +49,8 @@ pub struct Connection {
     input: Input,
     output: BytesMut,
     idle: bool,
-    /// Does a backslash in a plain literal still mean a backslash? Whoever judged a text assumed it.
+    /// Is a text still read as whoever judged it assumed: in UTF-8, with no meaning for a backslash
+    /// in a plain literal?
     strict: bool,
     cancel: CancelHandle,
     backend_pid: i32,
@@ -222,17 +223,16 @@ impl Connection {
     }
 
     /// The next message that belongs to the statement. What the server says by itself, at any
-    /// time (PostgreSQL docs, "Asynchronous Operations"), is skipped, but for one setting that a
-    /// function may have changed and a COMMIT kept: with it literals would end elsewhere.
+    /// time (PostgreSQL docs, "Asynchronous Operations"), is skipped, but for two settings that a
+    /// function may have changed and a COMMIT kept: with them literals would end elsewhere.
     async fn message(&mut self) -> Result<(u8, Range<usize>), WireError> {
         loop {
             let (tag, body) = self.input.message(&mut self.stream).await?;
             if !matches!(tag, b'N' | b'S' | b'A') {
                 return Ok((tag, body));
             }
-            let said = self.input.body(body).strip_prefix(b"standard_conforming_strings\0");
-            if let Some(value) = said.filter(|_| tag == b'S') {
-                self.strict = value == b"on\0";
+            if tag == b'S' {
+                self.strict &= !changes_meaning(self.input.body(body));
             }
         }
     }
@@ -265,6 +265,7 @@ impl Connection {
     async fn expect_idle(&mut self) -> Result<(), WireError> {
         let body = self.expect(b'Z').await?;
         self.idle = self.input.body(body) == b"I";
+        self.input.shrink();
         if self.idle { Ok(()) } else { Err(WireError::Protocol("it is not idle at the end")) }
     }
 
@@ -306,8 +307,19 @@ impl Connection {
         }
         let (tag, body) = self.message().await?;
         self.idle = tag == b'Z' && self.input.body(body) == b"I";
+        self.input.shrink();
         if self.idle { Ok(()) } else { Err(ODD) }
     }
+}
+
+/// Does this `ParameterStatus` say that texts are read otherwise from now on? In an encoding such as
+/// Shift JIS the last byte of a character in UTF-8 swallows the backslash or letter behind it.
+fn changes_meaning(said: &[u8]) -> bool {
+    let is_another = |setting: &[u8], wanted: &[u8]| {
+        said.strip_prefix(setting).is_some_and(|value| value != wanted)
+    };
+    is_another(b"standard_conforming_strings\0", b"on\0")
+        || is_another(b"client_encoding\0", b"UTF8\0")
 }
 
 impl fmt::Debug for Connection {

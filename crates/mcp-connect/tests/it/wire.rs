@@ -366,6 +366,22 @@ async fn what_the_server_says_by_itself_is_skipped() {
 }
 
 #[tokio::test]
+async fn a_connection_on_which_texts_are_read_otherwise_is_not_used_again() {
+    let server = Postgres::for_tests().unwrap();
+    for (setting, value) in [("standard_conforming_strings", "off"), ("client_encoding", "SJIS")] {
+        let mut connection = connect(&server).await;
+        let sql = format!("SELECT set_config('{setting}', '{value}', false)");
+        // A ROLLBACK takes it back, a COMMIT keeps it.
+        run(&mut connection, READ, &sql, &[]).await.unwrap();
+        assert!(connection.is_usable(), "{setting}");
+        run(&mut connection, WRITE, &sql, &[]).await.unwrap();
+        assert!(!connection.is_usable(), "{setting}");
+        let refused = rows(&mut connection, "SELECT 1").await.unwrap_err();
+        assert!(matches!(refused, WireError::Closed), "{setting}: {refused}");
+    }
+}
+
+#[tokio::test]
 async fn a_row_over_the_cap_is_refused_before_it_is_read() {
     let (_server, mut connection) = connected().await;
     connection.set_max_message_bytes(10_000);
