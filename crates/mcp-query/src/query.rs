@@ -193,8 +193,7 @@ impl Databases {
             QueryFault::Broken(_) | QueryFault::TimedOut(_) => QueryFault::Unsure,
             other => explain_fault(other, &statement, &sent, text),
         })?;
-        let counted = done.tag.ends_with(|c: char| c.is_ascii_digit());
-        Ok(Some(Changed { command, rows: counted.then_some(done.rows) }))
+        Ok(Some(changed(command, &done)))
     }
 
     async fn run_read<R: Rows>(
@@ -248,6 +247,20 @@ impl Databases {
             () = tokio::time::sleep(deadline) => Err(QueryFault::TimedOut(limits.statement_timeout)),
         }
     }
+}
+
+/// What was done. PostgreSQL counts for the last part of a statement alone: `WITH … (INSERT …)
+/// SELECT …` tells how many rows were selected, which is no number of rows inserted.
+fn changed(command: &'static str, done: &Completed) -> Changed {
+    let of_rows = ["INSERT", "UPDATE", "DELETE", "MERGE"];
+    let (tag, counted) = match done.tag.split_once(' ') {
+        Some((tag, _)) if done.tag.ends_with(|c: char| c.is_ascii_digit()) => (tag, true),
+        _ => (command, false),
+    };
+    // The last part may be another change than the one that was found first.
+    let last = of_rows.into_iter().find(|name| *name == tag);
+    let counts = counted && (last.is_some() || !of_rows.contains(&command));
+    Changed { command: last.unwrap_or(command), rows: counts.then_some(done.rows) }
 }
 
 /// A change under way that may be one of the schema.

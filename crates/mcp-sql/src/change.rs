@@ -27,6 +27,9 @@ const KINDS: [(&str, [&str; 3]); 9] = [
 const MODIFIERS: [&str; 9] =
     ["or", "replace", "global", "local", "temp", "temporary", "unlogged", "unique", "recursive"];
 
+/// How deep a change may lie in WITH within WITH.
+const NESTED: u8 = 2;
+
 /// What the statement does, as PostgreSQL's command tag says it; `None` if it is no change that
 /// may run.
 pub(crate) fn command(found: &[Placed<'_>]) -> Result<Option<&'static str>, Refusal> {
@@ -40,7 +43,7 @@ pub(crate) fn command(found: &[Placed<'_>]) -> Result<Option<&'static str>, Refu
         "comment" => "COMMENT",
         "analyze" | "analyse" => "ANALYZE",
         "refresh" => "REFRESH MATERIALIZED VIEW",
-        "with" => match changing(found) {
+        "with" => match changing(found, NESTED) {
             Some(command) => command,
             None => return Ok(None),
         },
@@ -56,21 +59,54 @@ pub(crate) fn command(found: &[Placed<'_>]) -> Result<Option<&'static str>, Refu
     Ok(Some(command))
 }
 
-/// The change in `WITH … AS (INSERT …) …` or `WITH … INSERT …`: behind a parenthesis, which is
-/// where no column of such a name stands in front of the word that goes with it.
-fn changing(found: &[Placed<'_>]) -> Option<&'static str> {
-    let place = |at: usize| {
-        let bracket = matches!(found.get(at)?.token, Token::Symbol('(' | ')'));
-        let command = match (word(found, at + 1)?, found.get(at + 2).map(|placed| &placed.token)?) {
-            ("insert", Token::Word(into)) if into == "into" => "INSERT",
-            ("merge", Token::Word(into)) if into == "into" => "MERGE",
-            ("delete", Token::Word(from)) if from == "from" => "DELETE",
-            ("update", Token::Word(_) | Token::Quoted(_)) => "UPDATE",
-            _ => return None,
-        };
-        bracket.then_some(command)
-    };
-    (0..found.len()).find_map(place)
+/// The change in `WITH … AS (INSERT …) …` or `WITH … INSERT …`: at the beginning of one of the
+/// queries in parentheses, or of the statement behind them. Nowhere else: columns and labels may
+/// have such names, and a read that holds some is a read. One of these queries may have a WITH of
+/// its own, `nested` deep; what lies deeper is tried as a read, which PostgreSQL refuses.
+fn changing(found: &[Placed<'_>], nested: u8) -> Option<&'static str> {
+    let mut depth = 0_usize;
+    for (at, placed) in found.iter().enumerate().skip(1) {
+        let behind = &found[at + 1..];
+        match &placed.token {
+            Token::Symbol('(') => {
+                depth += 1;
+                let opens = matches!(word(found, at - 1), Some("as" | "materialized"));
+                if depth == 1
+                    && opens
+                    && let Some(command) = changed_by(behind, nested)
+                {
+                    return Some(command);
+                }
+            }
+            Token::Symbol(')') => {
+                // Below 0 it is the end of the query that this WITH belongs to.
+                depth = depth.checked_sub(1)?;
+                if depth == 0
+                    && let Some(command) = changed_by(behind, 0)
+                {
+                    return Some(command);
+                }
+            }
+            // The statement behind them is a query.
+            Token::Word(word) if depth == 0 && matches!(&**word, "select" | "table") => {
+                return None;
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+/// The change that begins here, if one does.
+fn changed_by(found: &[Placed<'_>], nested: u8) -> Option<&'static str> {
+    match word(found, 0)? {
+        "insert" => Some("INSERT"),
+        "update" => Some("UPDATE"),
+        "delete" => Some("DELETE"),
+        "merge" => Some("MERGE"),
+        "with" if nested > 0 => changing(found, nested - 1),
+        _ => None,
+    }
 }
 
 /// CREATE, ALTER or DROP (`verb` 0, 1, 2) of something that holds data or describes it.
@@ -121,6 +157,12 @@ mod tests {
             ("MERGE INTO t USING s ON true WHEN MATCHED THEN DELETE", "MERGE"),
             ("WITH a AS (SELECT 1) INSERT INTO t TABLE a", "INSERT"),
             ("WITH a AS (DELETE FROM t RETURNING *) SELECT * FROM a", "DELETE"),
+            ("WITH a (b) AS (TABLE t), c AS (WITH d AS (TABLE a) DELETE FROM t) TABLE a", "DELETE"),
+            (
+                "WITH RECURSIVE a AS (SELECT 1) SEARCH DEPTH FIRST BY b SET c, d AS (SELECT (1) \
+              select) UPDATE ONLY t SET b = 1",
+                "UPDATE",
+            ),
             ("WITH a AS MATERIALIZED (UPDATE \"t\" SET b = 1 RETURNING *) TABLE a", "UPDATE"),
             ("CREATE TEMP TABLE t AS SELECT 1 AS a", "CREATE TABLE"),
             ("CREATE OR REPLACE VIEW v AS SELECT 1 AS a", "CREATE VIEW"),
@@ -135,12 +177,24 @@ mod tests {
             "SELECT 1",
             "WITH a AS (SELECT 1) TABLE a",
             "WITH a AS (SELECT update FROM t) SELECT (update) FROM a",
+            // Columns and labels that are called so.
+            "WITH a AS (SELECT 1 AS update) SELECT (update IS NULL) FROM a",
+            "WITH a AS (SELECT 'x' AS delete) SELECT substring(delete FROM 1) FROM a",
+            "WITH a AS (SELECT (1) delete FROM t) SELECT (2) delete FROM a",
+            "WITH a AS (SELECT 1), insert AS (TABLE a) (SELECT (1) insert INTO t)",
             "WITH a AS (SELECT 1) SELECT 'x) INSERT INTO t' FROM a",
             "EXPLAIN SELECT 1",
             "SHOW work_mem",
         ] {
             assert_eq!(command(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn no_depth_of_with_exhausts_the_stack() {
+        let (open, close) = ("WITH a AS (".repeat(90_000), ") TABLE a".repeat(90_000));
+        let text = format!("{open}DELETE FROM t RETURNING 1{close}");
+        assert_eq!(command(&text), None);
     }
 
     #[test]

@@ -18,9 +18,18 @@ async fn a_change_is_committed_counted_and_shows_what_it_returns() {
         (
             "WITH d AS (DELETE FROM customers WHERE id = 8 RETURNING id) SELECT id FROM d -- gone",
             "DELETE",
-            Some(1),
+            // PostgreSQL says how many rows were selected.
+            None,
             "8\n",
         ),
+        (
+            "WITH n AS (INSERT INTO customers VALUES (8, 'A'), (9, 'B') RETURNING id) \
+             DELETE FROM customers WHERE id < 0",
+            "DELETE",
+            Some(0),
+            "",
+        ),
+        ("DELETE FROM customers WHERE id > 7", "DELETE", Some(2), ""),
         (
             "MERGE INTO customers AS c USING (VALUES (7, 'Eve')) AS v (id, name) ON c.id = v.id \
              WHEN MATCHED THEN UPDATE SET name = v.name",
@@ -94,6 +103,10 @@ async fn who_may_write_still_reads_read_only() {
         "SELECT unlocks()",
         "EXPLAIN ANALYZE DELETE FROM customers",
         "EXPLAIN ANALYZE SELECT writes()",
+        // Columns that are called like changes.
+        "WITH a AS (SELECT 1 AS update) SELECT (update IS NULL), writes() FROM a",
+        "WITH a AS (SELECT 'x' AS delete) SELECT substring(delete FROM writes()) FROM a",
+        "WITH a AS (SELECT 1) SELECT (writes()) delete FROM a",
     ])
     .await;
     let plain = wall.execute(&wall.agent, "WITH a AS (SELECT 1 AS n) SELECT n FROM a").await;
