@@ -28,6 +28,7 @@ mod fixture_wire;
 mod hot_reload;
 mod mail_sending;
 mod mail_test;
+mod one_server;
 mod queries;
 mod readme;
 mod resources;

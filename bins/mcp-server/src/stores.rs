@@ -11,7 +11,8 @@ use mcp_identity::{AuditLog, Clock, Entropy, NoAudit, Password};
 use mcp_password::{Algorithm, Asker, Hasher};
 use mcp_store::{AccountStore as _, StoreError, StoreErrorKind, TokenStore as _};
 use mcp_store_file::{
-    AuditFile, AuditFileSettings, FileAccounts, FileAccountsSettings, FileState, TokenFile,
+    AuditFile, AuditFileSettings, FileAccounts, FileAccountsSettings, FileState, ServerHold,
+    TokenFile,
 };
 use mcp_throttle::{LockoutPolicy, Quota};
 
@@ -108,6 +109,9 @@ async fn open_accounts(
     if named.is_none_or(|origin| *origin == Origin::Default) && !path.exists() {
         return Ok(None);
     }
+    // The places of attempts in flight are in the memory of one process: two would let twice as
+    // many guesses pass.
+    let hold = ServerHold::take(&config.state.directory).map_err(|fault| refuse(&fault))?;
     let settings = FileAccountsSettings::new(path, &config.state.directory);
     let store = FileAccounts::open(settings, around.clock.now()).map_err(|fault| refuse(&fault))?;
     let watch = store.watch().map_err(|fault| refuse(&fault))?;
@@ -119,7 +123,10 @@ async fn open_accounts(
     let store = Arc::new(store);
     let closing = Arc::clone(&store);
     // What the others note when they end is still written.
-    around.tasks.at_last(async move { closing.close().await });
+    around.tasks.at_last(async move {
+        closing.close().await;
+        drop(hold);
+    });
     let hasher = start_hasher(&config.passwords, around)?;
     let min_response = min_response(&config.passwords, &hasher).await;
     let settings = login_settings(&config.http.auth, &config.passwords, min_response);

@@ -20,6 +20,7 @@
 //! With the feature `state`, `FileAccounts` is the `AccountStore` of one server: what its operator
 //! says of accounts is in the users file, and what the server notes by itself (sessions, failures,
 //! locks, last logins) in an SQLite database of its own, which `mcp-admin` opens beside it.
+//! `ServerHold` is what a server takes before, so that it is the only one on that database.
 //!
 //! ```
 //! use mcp_store_file::TokenFile;
@@ -61,6 +62,8 @@ pub use accounts::{FileAccounts, FileAccountsSettings, FileAccountsWatch};
 pub use audit::{
     AuditFile, AuditFileSettings, AuditFilter, AuditLine, AuditLines, AuditReader, AuditWriter,
 };
+#[cfg(feature = "state")]
+pub use lock::ServerHold;
 pub use token_file::TokenFile;
 pub use user_file::UserFile;
 pub use users::KeptUser;

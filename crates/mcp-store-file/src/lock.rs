@@ -1,4 +1,4 @@
-//! One writer at a time, across processes.
+//! One writer at a time, and one server on a folder of state, across processes.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
@@ -7,10 +7,16 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use mcp_store::StoreError;
+#[cfg(feature = "state")]
+use mcp_store::StoreErrorKind;
 use rustix::fs::OFlags;
 
+#[cfg(feature = "state")]
+use crate::access::effective_user;
 use crate::access::{Owner, denied};
 use crate::fault::{WithHint as _, down, refused, shown, system};
+#[cfg(feature = "state")]
+use crate::replace::sweep;
 use crate::replace::{folder_of, give_to, temporary};
 
 /// How long a writer waits for another one.
@@ -42,6 +48,71 @@ impl WriteLock {
             }
         }
         sign(&mut lock).map_err(|error| system(&path, "write to it", &error))?;
+        Ok(Self { _held: lock })
+    }
+}
+
+/// The right to be the one server on a folder of state; given back when dropped, and by the system
+/// when the process ends in whatever way. An operator's tool does not ask for it.
+///
+/// ```
+/// use mcp_store_file::ServerHold;
+///
+/// let folder = tempfile::tempdir()?;
+/// let first = ServerHold::take(folder.path())?;
+/// assert!(ServerHold::take(folder.path()).is_err());
+/// drop(first);
+/// assert!(ServerHold::take(folder.path()).is_ok());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[cfg(feature = "state")]
+#[derive(Debug)]
+#[must_use = "dropped, it lets another server begin"]
+pub struct ServerHold {
+    _held: File,
+}
+
+#[cfg(feature = "state")]
+impl ServerHold {
+    /// What is locked, and says who holds it. It stays, as every lock file does.
+    const NAME: &str = "mcp-server.lock";
+
+    /// Takes the right, and does not wait for it: two servers on one folder are a mistake.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::Refused`] if another server has it, or if the lock file is none or is
+    /// somebody else's; [`StoreErrorKind::Missing`] without the folder; else
+    /// [`StoreErrorKind::Down`].
+    pub fn take(folder: &Path) -> Result<Self, StoreError> {
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        let (found, path) = (folder.metadata(), folder.join(Self::NAME));
+        let found = found.map_err(|error| match system(folder, "find it", &error) {
+            fault if fault.kind == StoreErrorKind::Missing => {
+                fault.hint("make the folder, as the user of the server")
+            }
+            fault => fault,
+        })?;
+        let owner = Owner { user: effective_user(), group: found.gid() };
+        let mut lock = open(&path, &path, owner).map_err(|fault| {
+            let of_the_folder = fault.place == shown(folder);
+            if of_the_folder {
+                fault.hint("name a folder that it may write in state.directory")
+            } else {
+                fault
+            }
+        })?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::Error(error)) => return Err(system(&path, "lock it", &error)),
+            Err(TryLockError::WouldBlock) => {
+                let fault = format!("{} is a server that keeps its state here", holder(&mut lock));
+                return Err(refused(shown(folder), fault)
+                    .hint("stop that one, or name another folder in state.directory"));
+            }
+        }
+        sign(&mut lock).map_err(|error| system(&path, "write to it", &error))?;
+        // What one left that was killed while it made the file.
+        sweep(&path, folder);
         Ok(Self { _held: lock })
     }
 }
@@ -98,13 +169,18 @@ fn sign(lock: &mut File) -> std::io::Result<()> {
     writeln!(lock, "{}", std::process::id())
 }
 
-fn busy(file: &Path, lock: &mut File) -> StoreError {
+/// Who signed it.
+fn holder(lock: &mut File) -> String {
     let mut holder = String::new();
     // Unreadable or not yet signed: the sentence does without.
     let _ = lock.take(20).read_to_string(&mut holder);
-    let holder = match holder.trim().parse::<u32>() {
+    match holder.trim().parse::<u32>() {
         Ok(process) => format!("process {process}"),
         Err(_) => "another process".to_owned(),
-    };
+    }
+}
+
+fn busy(file: &Path, lock: &mut File) -> StoreError {
+    let holder = holder(lock);
     down(file, format!("{holder} has been writing it for 10 s")).hint("try again when it is done")
 }
