@@ -66,8 +66,9 @@ fn log_in_until(admin: &Admin, name: &str, agent: &str, expires_at: SystemTime) 
 pub(crate) fn lock(admin: &Admin, name: &str, minutes: Option<u64>) {
     let (store, now, user) = (admin.store(), SystemClock.now(), UserName::parse(name).unwrap());
     let login = wait(store.find_login(&user, policy(minutes), now)).unwrap().unwrap();
+    let made = login.account.record.created_at;
     let Verdict::Reserved(ticket) = login.verdict else { panic!("{name} is locked") };
-    wait(store.fail_login(&user, ticket, policy(minutes), now)).unwrap();
+    wait(store.fail_login(&user, made, ticket, policy(minutes), now)).unwrap();
 }
 
 #[test]

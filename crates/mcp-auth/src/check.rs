@@ -269,7 +269,8 @@ impl Checks {
         match self.passwords.verify(asker, &attempt.password, stored.as_ref()).await {
             Ok(checked) => Ok(Looked { account, ticket, stored, checked }),
             Err(error) => {
-                self.give_back(claimed, account.is_some(), ticket).await;
+                let made = account.map(|account| account.record.created_at);
+                self.give_back(claimed, made, ticket).await;
                 Err(busy(&error))
             }
         }
@@ -310,11 +311,12 @@ impl Checks {
     }
 
     /// Nothing was looked at. If the store is down, the place is void by itself after a while.
-    async fn give_back(&self, claimed: &Claimed, is_account: bool, ticket: Option<Ticket>) {
+    /// `made` is when the account was, if there is one.
+    async fn give_back(&self, claimed: &Claimed, made: Option<SystemTime>, ticket: Option<Ticket>) {
         let Some(ticket) = ticket else { return };
-        match claimed {
-            Claimed::Name(name) if is_account => self.withdraw(name, ticket).await,
-            Claimed::Name(_) | Claimed::Nobody(_) => {
+        match (claimed, made) {
+            (Claimed::Name(name), Some(made)) => self.withdraw(name, made, ticket).await,
+            (Claimed::Name(_) | Claimed::Nobody(_), _) => {
                 self.nobody.withdrawn(&self.digest(claimed), ticket);
             }
         }
@@ -340,11 +342,11 @@ impl Checks {
             return Ok(Outcome::Refused(CredentialFault::Locked, Some(name)));
         };
         if checked == Checked::Wrong {
-            self.count_failure(attempt, &name, ticket).await?;
+            self.count_failure(attempt, &name, record.created_at, ticket).await?;
             return Ok(Outcome::Refused(CredentialFault::WrongPassword, Some(name)));
         }
         if !record.enabled {
-            self.withdraw(&name, ticket).await;
+            self.withdraw(&name, record.created_at, ticket).await;
             return Ok(Outcome::Disabled(name));
         }
         let stronger = self.strengthen(attempt, asker, stored.as_ref()).await;
@@ -356,9 +358,11 @@ impl Checks {
         &self,
         attempt: &Attempt,
         name: &UserName,
+        made: SystemTime,
         ticket: Ticket,
     ) -> Result<(), LoginRejection> {
-        let failing = self.store.fail_login(name, ticket, self.policy(name), self.clock.now());
+        let (policy, now) = (self.policy(name), self.clock.now());
+        let failing = self.store.fail_login(name, made, ticket, policy, now);
         if let Failure::Locks(_) = in_time(USER_STORE, failing).await? {
             tracing::warn!(user = %name, "Locked an account after too many failed logins");
             let subject = Subject::User(name.clone());
@@ -369,8 +373,8 @@ impl Checks {
     }
 
     /// Gives a place of an account back. If the store is down, it is void by itself after a while.
-    pub(crate) async fn withdraw(&self, name: &UserName, ticket: Ticket) {
-        let withdrawing = self.store.withdraw_login(name, ticket);
+    pub(crate) async fn withdraw(&self, name: &UserName, made: SystemTime, ticket: Ticket) {
+        let withdrawing = self.store.withdraw_login(name, made, ticket);
         let _ = in_time::<_, StoreError>(USER_STORE, withdrawing).await;
     }
 

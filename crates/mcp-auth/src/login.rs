@@ -222,7 +222,7 @@ impl Logins {
         let Right { name, made, checked, stronger, place } = right;
         let ticket = Ticket::taken_at(place);
         let Ok((token, session)) = self.new_session(attempt, &name) else {
-            self.checks.withdraw(&name, ticket).await;
+            self.checks.withdraw(&name, made, ticket).await;
             return Err(soon());
         };
         let (id, expires_at) = (session.id.clone(), session.expires_at);

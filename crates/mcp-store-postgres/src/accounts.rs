@@ -145,12 +145,13 @@ impl PostgresStore {
     async fn fail(
         &self,
         name: &UserName,
+        made: SystemTime,
         ticket: Ticket,
         policy: &LockoutPolicy,
         now: SystemTime,
     ) -> Result<Failure, StoreError> {
         const SQL: &str =
-            "SELECT outcome, failures, lock FROM mcp_fail_login($1, $2, $3, $4, $5, $6)";
+            "SELECT outcome, failures, lock FROM mcp_fail_login($1, $2, $3, $4, $5, $6, $7)";
         let Rule { most, lasts, holds } = Rule::of(policy);
         let rows = self
             .pool()
@@ -158,6 +159,7 @@ impl PostgresStore {
                 SQL,
                 &[
                     (&name.key(), Type::TEXT),
+                    (&made, Type::TIMESTAMPTZ),
                     (&ticket.time(), Type::TIMESTAMPTZ),
                     (&most, Type::INT8),
                     (&lasts, Type::INT8),
@@ -183,11 +185,19 @@ impl PostgresStore {
         })
     }
 
-    async fn withdraw(&self, name: &UserName, ticket: Ticket) -> Result<(), StoreError> {
-        const SQL: &str = "UPDATE users SET reserved = array_remove(reserved, $2) \
-            WHERE name_key = $1 AND $2 = ANY (reserved)";
-        let values: crate::pool::Values<'_> =
-            &[(&name.key(), Type::TEXT), (&ticket.time(), Type::TIMESTAMPTZ)];
+    async fn withdraw(
+        &self,
+        name: &UserName,
+        made: SystemTime,
+        ticket: Ticket,
+    ) -> Result<(), StoreError> {
+        const SQL: &str = "UPDATE users SET reserved = array_remove(reserved, $3) \
+            WHERE name_key = $1 AND created_at = $2 AND $3 = ANY (reserved)";
+        let values: crate::pool::Values<'_> = &[
+            (&name.key(), Type::TEXT),
+            (&made, Type::TIMESTAMPTZ),
+            (&ticket.time(), Type::TIMESTAMPTZ),
+        ];
         self.pool().write(SQL, values).await.map_err(Fault::into_store)?;
         Ok(())
     }
@@ -388,19 +398,21 @@ impl AccountStore for PostgresStore {
     fn fail_login<'a>(
         &'a self,
         name: &'a UserName,
+        account_made: SystemTime,
         ticket: Ticket,
         policy: LockoutPolicy,
         now: SystemTime,
     ) -> BoxFuture<'a, Result<Failure, StoreError>> {
-        Box::pin(async move { self.fail(name, ticket, &policy, now).await })
+        Box::pin(async move { self.fail(name, account_made, ticket, &policy, now).await })
     }
 
     fn withdraw_login<'a>(
         &'a self,
         name: &'a UserName,
+        account_made: SystemTime,
         ticket: Ticket,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(self.withdraw(name, ticket))
+        Box::pin(self.withdraw(name, account_made, ticket))
     }
 
     fn open_session(&self, opening: Opening) -> BoxFuture<'_, Result<Opened, OpenRejection>> {

@@ -79,25 +79,29 @@ pub trait AccountStore: Send + Sync {
     ) -> BoxFuture<'a, Result<Option<Login>, StoreError>>;
 
     /// The password was wrong: [`Lockout::failed`]. A lock that it set is durable. Of an account
-    /// that is gone, [`Failure::Ignored`].
+    /// that is gone, or that is another one under the same name by now (`account_made` is the time
+    /// of making of the one that was found), [`Failure::Ignored`].
     ///
     /// # Errors
     /// [`StoreError`]; the place stays held then, until it is void.
     fn fail_login<'a>(
         &'a self,
         name: &'a UserName,
+        account_made: SystemTime,
         ticket: Ticket,
         policy: LockoutPolicy,
         now: SystemTime,
     ) -> BoxFuture<'a, Result<Failure, StoreError>>;
 
-    /// Nothing was looked at: [`Lockout::withdrawn`]. Of an account that is gone, nothing.
+    /// Nothing was looked at: [`Lockout::withdrawn`]. Of an account that is gone, or that is another
+    /// one by now, nothing.
     ///
     /// # Errors
     /// [`StoreError`]; the place stays held then, until it is void.
     fn withdraw_login<'a>(
         &'a self,
         name: &'a UserName,
+        account_made: SystemTime,
         ticket: Ticket,
     ) -> BoxFuture<'a, Result<(), StoreError>>;
 

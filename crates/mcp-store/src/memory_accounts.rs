@@ -110,6 +110,11 @@ impl Kept {
         self.accounts.iter_mut().find(|account| account.record.name == *name)
     }
 
+    /// The account of that name, if it is still the one that was made then.
+    fn account_made(&mut self, name: &UserName, made: SystemTime) -> Option<&mut Account> {
+        self.account(name).filter(|account| account.record.created_at == made)
+    }
+
     /// Has anybody but `name` this address?
     fn email_is_taken(&self, email: Option<&str>, name: &UserName) -> bool {
         let Some(wanted) = email.map(str::to_lowercase) else { return false };
@@ -291,13 +296,14 @@ impl AccountStore for MemoryAccounts {
     fn fail_login<'a>(
         &'a self,
         name: &'a UserName,
+        account_made: SystemTime,
         ticket: Ticket,
         policy: LockoutPolicy,
         now: SystemTime,
     ) -> BoxFuture<'a, Result<Failure, StoreError>> {
         Box::pin(async move {
             let mut kept = self.kept();
-            let account = kept.account(name);
+            let account = kept.account_made(name, account_made);
             let failed = account.map(|account| account.lockout.failed(ticket, &policy, now));
             Ok(failed.unwrap_or(Failure::Ignored))
         })
@@ -306,10 +312,11 @@ impl AccountStore for MemoryAccounts {
     fn withdraw_login<'a>(
         &'a self,
         name: &'a UserName,
+        account_made: SystemTime,
         ticket: Ticket,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
-            if let Some(account) = self.kept().account(name) {
+            if let Some(account) = self.kept().account_made(name, account_made) {
                 account.lockout.withdrawn(ticket);
             }
             Ok(())

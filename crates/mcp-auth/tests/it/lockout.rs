@@ -131,12 +131,14 @@ async fn whoever_finds_no_place_of_the_account_waits_for_one() {
 async fn a_place_that_another_server_gives_back_is_found() {
     let house = Household::with(locking_after(1)).await;
     let taken = house.store.find_login(&user("alice"), locking_after(1).lockout, now(&house)).await;
-    let mcp_throttle::Verdict::Reserved(ticket) = taken.unwrap().unwrap().verdict else {
+    let taken = taken.unwrap().unwrap();
+    let made = taken.account.record.created_at;
+    let mcp_throttle::Verdict::Reserved(ticket) = taken.verdict else {
         panic!("there is a place");
     };
     let login = house.begin("192.0.2.1", "alice", PASSWORD);
     until("it asked for a place", || house.store.looked_up() == 2).await;
-    house.store.withdraw_login(&user("alice"), ticket).await.unwrap();
+    house.store.withdraw_login(&user("alice"), made, ticket).await.unwrap();
     tokio::task::yield_now().await;
     advance(Duration::from_millis(100)).await;
     login.await.unwrap().unwrap();

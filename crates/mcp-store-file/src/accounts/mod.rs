@@ -240,21 +240,25 @@ impl AccountStore for FileAccounts {
     fn fail_login<'a>(
         &'a self,
         name: &'a UserName,
+        account_made: SystemTime,
         ticket: Ticket,
         policy: LockoutPolicy,
         now: SystemTime,
     ) -> BoxFuture<'a, Result<Failure, StoreError>> {
         let name = name.clone();
-        Box::pin(self.ask(move |clerk| clerk.fail_login(&name, ticket, &policy, now)))
+        let work =
+            move |clerk: &mut Clerk| clerk.fail_login(&name, account_made, ticket, &policy, now);
+        Box::pin(self.ask(work))
     }
 
     fn withdraw_login<'a>(
         &'a self,
         name: &'a UserName,
+        account_made: SystemTime,
         ticket: Ticket,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         let name = name.clone();
-        Box::pin(self.ask(move |clerk| clerk.withdraw_login(&name, &ticket)))
+        Box::pin(self.ask(move |clerk| clerk.withdraw_login(&name, account_made, &ticket)))
     }
 
     fn open_session(&self, opening: Opening) -> BoxFuture<'_, Result<Opened, OpenRejection>> {

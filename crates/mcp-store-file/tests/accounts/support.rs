@@ -129,8 +129,9 @@ pub(crate) async fn reserve(store: &dyn AccountStore, name: &UserName) -> Ticket
 }
 
 pub(crate) async fn lock(store: &dyn AccountStore, name: &UserName) {
+    let made = store.find_account(name).await.unwrap().unwrap().record.created_at;
     let ticket = reserve(store, name).await;
-    let failed = store.fail_login(name, ticket, LOCKING, second(5)).await.unwrap();
+    let failed = store.fail_login(name, made, ticket, LOCKING, second(5)).await.unwrap();
     assert!(matches!(failed, Failure::Locks(_)), "{failed:?}");
 }
 

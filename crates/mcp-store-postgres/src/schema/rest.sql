@@ -233,14 +233,16 @@ END $$;
 
 -- Lockout::failed.
 CREATE FUNCTION mcp_fail_login(
-  wanted text, ticket timestamptz, most bigint, lasts bigint, holds bigint, instant timestamptz)
+  wanted text, made timestamptz, ticket timestamptz,
+  most bigint, lasts bigint, holds bigint, instant timestamptz)
 RETURNS TABLE (outcome text, failures integer, lock timestamptz) LANGUAGE plpgsql AS $$
 DECLARE
   kept users;
 BEGIN
   outcome := 'ignored';
   SELECT * INTO kept FROM users WHERE name_key = wanted FOR NO KEY UPDATE;
-  IF NOT FOUND THEN RETURN NEXT; RETURN; END IF;
+  -- Another account under the same name: the failure is none of its own.
+  IF NOT FOUND OR kept.created_at <> made THEN RETURN NEXT; RETURN; END IF;
   kept.reserved := array_remove(kept.reserved, ticket);
   kept := mcp_lockout_at(kept, lasts, holds, instant);
   IF most IS NOT NULL AND kept.locked_until IS NULL THEN

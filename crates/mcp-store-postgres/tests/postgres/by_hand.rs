@@ -50,8 +50,9 @@ async fn a_hash_that_is_pasted_logs_in_and_ends_old_sessions() {
     house.sql(&database, "UPDATE users SET email = 'alice@example.com' WHERE username = 'alice'");
     let old = log_in(&store, "alice", 1).await.unwrap();
     for _ in 0..5 {
-        let (_, ticket) = place(&store, "alice").await.unwrap();
-        store.fail_login(&name("alice"), ticket, policy(5), now()).await.unwrap();
+        let (found, ticket) = place(&store, "alice").await.unwrap();
+        let made = found.created_at;
+        store.fail_login(&name("alice"), made, ticket, policy(5), now()).await.unwrap();
     }
     assert!(place(&store, "alice").await.is_none(), "the account is locked");
     let mut changes = store.changes();
@@ -78,8 +79,9 @@ async fn a_lock_that_is_set_to_null_is_lifted() {
     let (store, _) = house.open(&database).await;
     add(&store, "alice").await;
     let endless = mcp_throttle::LockoutPolicy { duration: None, ..policy(1) };
-    let (_, ticket) = place(&store, "alice").await.unwrap();
-    let failed = store.fail_login(&name("alice"), ticket, endless, now()).await.unwrap();
+    let (found, ticket) = place(&store, "alice").await.unwrap();
+    let made = found.created_at;
+    let failed = store.fail_login(&name("alice"), made, ticket, endless, now()).await.unwrap();
     assert_eq!(failed, Failure::Locks(Lock::UntilUnlocked));
     let locked =
         "SELECT username FROM users WHERE locked_until IS NOT NULL AND locked_until > NOW()";

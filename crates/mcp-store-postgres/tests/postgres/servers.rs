@@ -97,10 +97,12 @@ async fn fifty_failures_at_once_are_counted_exactly_on_three_servers() {
             let store = servers[n % 3].clone();
             tokio::spawn(async move {
                 let login = store.find_login(&name("alice"), lenient, now()).await.unwrap();
-                let mcp_throttle::Verdict::Reserved(ticket) = login.unwrap().verdict else {
+                let login = login.unwrap();
+                let made = login.account.record.created_at;
+                let mcp_throttle::Verdict::Reserved(ticket) = login.verdict else {
                     panic!("there is a place for a thousand")
                 };
-                store.fail_login(&name("alice"), ticket, lenient, now()).await.unwrap()
+                store.fail_login(&name("alice"), made, ticket, lenient, now()).await.unwrap()
             })
         })
         .collect();

@@ -24,6 +24,8 @@ async fn a_store_that_breaks_a_promise_is_caught_in_a_sentence() {
         (Fault::LocksForEver, "the failure that reaches the limit locks"),
         (Fault::LetsChangedPasswordsIn, "the account got another password meanwhile"),
         (Fault::LetsOtherAccountsIn, "the account was made again meanwhile"),
+        (Fault::CountsLateFailures, "a late failure is none of who was made again"),
+        (Fault::GivesForeignPlacesBack, "a late withdrawal is none of who was made again"),
         (Fault::IgnoresTheLimit, "the limit ends the session used least recently"),
         (Fault::ForgetsUses, "the limit ends the session used least recently"),
         (Fault::EndsTheCurrentSession, "exactly those that ended: OfUser(\"uSeR 1\", Some("),

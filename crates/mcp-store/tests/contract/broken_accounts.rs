@@ -26,6 +26,8 @@ pub(crate) enum Fault {
     LocksForEver,
     LetsChangedPasswordsIn,
     LetsOtherAccountsIn,
+    CountsLateFailures,
+    GivesForeignPlacesBack,
     IgnoresTheLimit,
     ForgetsUses,
     EndsTheCurrentSession,
@@ -150,6 +152,17 @@ impl BrokenAccounts {
         Ok(Some(Login { account: self.shown(login.account), verdict }))
     }
 
+    /// When the account was made that is meant; with that fault, whichever has the name now.
+    async fn made(
+        &self,
+        fault: Fault,
+        name: &UserName,
+        made: SystemTime,
+    ) -> Result<SystemTime, StoreError> {
+        let there = self.kept.find_account(name).await?;
+        Ok(there.filter(|_| self.has(fault)).map_or(made, |account| account.record.created_at))
+    }
+
     async fn open(&self, mut opening: Opening) -> Result<Opened, OpenRejection> {
         let account = self.kept.find_account(&opening.session.user).await?;
         if let Some(Account { record, lockout, .. }) = account {
@@ -231,23 +244,33 @@ impl AccountStore for BrokenAccounts {
     fn fail_login<'a>(
         &'a self,
         name: &'a UserName,
+        account_made: SystemTime,
         ticket: Ticket,
         policy: LockoutPolicy,
         now: SystemTime,
     ) -> BoxFuture<'a, Result<Failure, StoreError>> {
         let duration = policy.duration.filter(|_| !self.has(Fault::LocksForEver));
-        self.kept.fail_login(name, ticket, LockoutPolicy { duration, ..policy }, now)
+        Box::pin(async move {
+            let made = self.made(Fault::CountsLateFailures, name, account_made).await?;
+            self.kept
+                .fail_login(name, made, ticket, LockoutPolicy { duration, ..policy }, now)
+                .await
+        })
     }
 
     fn withdraw_login<'a>(
         &'a self,
         name: &'a UserName,
+        account_made: SystemTime,
         ticket: Ticket,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         if self.has(Fault::KeepsPlaces) {
             return Box::pin(async { Ok(()) });
         }
-        self.kept.withdraw_login(name, ticket)
+        Box::pin(async move {
+            let made = self.made(Fault::GivesForeignPlacesBack, name, account_made).await?;
+            self.kept.withdraw_login(name, made, ticket).await
+        })
     }
 
     fn open_session(&self, opening: Opening) -> BoxFuture<'_, Result<Opened, OpenRejection>> {

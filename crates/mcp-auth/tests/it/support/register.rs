@@ -146,6 +146,7 @@ impl AccountStore for Register {
     fn fail_login<'a>(
         &'a self,
         name: &'a UserName,
+        account_made: SystemTime,
         ticket: Ticket,
         policy: LockoutPolicy,
         now: SystemTime,
@@ -154,16 +155,17 @@ impl AccountStore for Register {
             self.guessed_wrong.fetch_add(1, Ordering::Relaxed);
             self.pass(Step::Failing).await;
             self.check()?;
-            self.kept.fail_login(name, ticket, policy, now).await
+            self.kept.fail_login(name, account_made, ticket, policy, now).await
         })
     }
 
     fn withdraw_login<'a>(
         &'a self,
         name: &'a UserName,
+        account_made: SystemTime,
         ticket: Ticket,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.kept.withdraw_login(name, ticket)
+        self.kept.withdraw_login(name, account_made, ticket)
     }
 
     fn open_session(&self, opening: Opening) -> BoxFuture<'_, Result<Opened, OpenRejection>> {

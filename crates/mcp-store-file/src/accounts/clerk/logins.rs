@@ -38,24 +38,36 @@ impl Clerk {
     pub(in crate::accounts) fn fail_login(
         &mut self,
         name: &UserName,
+        account_made: SystemTime,
         ticket: Ticket,
         policy: &LockoutPolicy,
         now: SystemTime,
     ) -> Result<Failure, StoreError> {
-        let Some(user) = self.roll.find(name)? else { return Ok(Failure::Ignored) };
-        let key = AccountKey::of(&user.record);
+        let Some(key) = self.key_of(name, account_made)? else { return Ok(Failure::Ignored) };
         self.change_lockout(&key, |lockout| lockout.failed(ticket, policy, now))
     }
 
     pub(in crate::accounts) fn withdraw_login(
         &mut self,
         name: &UserName,
+        account_made: SystemTime,
         ticket: &Ticket,
     ) -> Result<(), StoreError> {
-        if let Some(user) = self.roll.find(name)? {
-            self.give_back(&AccountKey::of(&user.record), ticket);
+        if let Some(key) = self.key_of(name, account_made)? {
+            self.give_back(&key, ticket);
         }
         Ok(())
+    }
+
+    /// The account of that name, if it is still the one that was made then.
+    fn key_of(
+        &self,
+        name: &UserName,
+        account_made: SystemTime,
+    ) -> Result<Option<AccountKey>, StoreError> {
+        let found = self.roll.find(name)?.map(|user| user.record);
+        let same = found.filter(|record| record.created_at == account_made);
+        Ok(same.map(|record| AccountKey::of(&record)))
     }
 
     pub(in crate::accounts) fn unlock(&mut self, name: &UserName) -> Result<bool, EditRejection> {

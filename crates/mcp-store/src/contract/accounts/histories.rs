@@ -170,16 +170,18 @@ impl<'a> History<'a> {
     async fn fail(&mut self) {
         let Some(Attempt { account, taken }) = self.attempt() else { return self.reserve().await };
         let (policy, now, ticket) = (limits(), self.now(), || Ticket::taken_at(taken));
-        let here = self.store.fail_login(&account.name, ticket(), policy, now).await;
-        let there = self.twin.fail_login(&account.name, ticket(), policy, now).await;
+        let here =
+            self.store.fail_login(&account.name, account.created_at, ticket(), policy, now).await;
+        let there =
+            self.twin.fail_login(&account.name, account.created_at, ticket(), policy, now).await;
         hold(&format!("{}: fail_login", self.place), &here, &there);
     }
 
     async fn withdraw(&mut self) {
         let Some(Attempt { account, taken }) = self.attempt() else { return };
         let ticket = || Ticket::taken_at(taken);
-        let here = self.store.withdraw_login(&account.name, ticket()).await;
-        let there = self.twin.withdraw_login(&account.name, ticket()).await;
+        let here = self.store.withdraw_login(&account.name, account.created_at, ticket()).await;
+        let there = self.twin.withdraw_login(&account.name, account.created_at, ticket()).await;
         hold(&format!("{}: withdraw_login", self.place), &here, &there);
     }
 

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use mcp_identity::UserName;
 use mcp_throttle::{Lockout, LockoutPolicy, Ticket, Verdict};
 
 use super::people::{in_shape, keep, login_in_shape, opening, plain, policy, read, session};
@@ -99,6 +100,11 @@ impl<'a> History<'a> {
         &mut self.people[who].account.lockout
     }
 
+    fn who(&self, who: usize) -> (UserName, SystemTime) {
+        let record = &self.people[who].account.record;
+        (record.name.clone(), record.created_at)
+    }
+
     /// One of the places that are not settled yet.
     fn settle(&mut self, who: usize) -> Option<SystemTime> {
         let place = self.dice.index(self.people[who].in_flight.len())?;
@@ -122,8 +128,9 @@ impl<'a> History<'a> {
     async fn fail(&mut self, who: usize) {
         let Some(taken) = self.settle(who) else { return self.reserve(who).await };
         let (policy, now) = (self.policy, self.now);
-        let name = self.people[who].account.record.name.clone();
-        let failed = self.store.fail_login(&name, Ticket::taken_at(taken), policy, now).await;
+        let (name, made) = self.who(who);
+        let ticket = Ticket::taken_at(taken);
+        let failed = self.store.fail_login(&name, made, ticket, policy, now).await;
         let promised = self.lockout(who).failed(Ticket::taken_at(taken), &policy, now);
         hold(&format!("{}: fail_login", self.place), &failed, &Ok(promised));
         self.same(who).await;
@@ -148,8 +155,8 @@ impl<'a> History<'a> {
 
     async fn withdraw(&mut self, who: usize) {
         let Some(taken) = self.settle(who) else { return };
-        let name = self.people[who].account.record.name.clone();
-        let withdrawn = self.store.withdraw_login(&name, Ticket::taken_at(taken)).await;
+        let (name, made) = self.who(who);
+        let withdrawn = self.store.withdraw_login(&name, made, Ticket::taken_at(taken)).await;
         self.lockout(who).withdrawn(Ticket::taken_at(taken));
         hold(&format!("{}: withdraw_login", self.place), &withdrawn, &Ok(()));
         self.same(who).await;

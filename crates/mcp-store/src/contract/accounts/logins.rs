@@ -1,7 +1,7 @@
 //! Places are taken, given back and failed by the rule of `mcp_throttle::Lockout`, account by
 //! account.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use mcp_throttle::{Failure, Lock, Lockout, Verdict};
 
@@ -9,7 +9,7 @@ use super::people::{
     again, edit, fail, find, in_shape, keep, minute, name, plain, policy, read_one, reserve,
     untried, user,
 };
-use crate::account::UserEdit;
+use crate::account::{UserEdit, UserRecord};
 use crate::account_store::AccountStore;
 use crate::contract::hold;
 
@@ -22,6 +22,12 @@ pub(super) async fn check<S: AccountStore>(make: &impl AsyncFn() -> S) {
     without_a_limit_nothing_is_counted(&make().await).await;
     accounts_fail_each_for_themselves(&make().await).await;
     an_admin_unlocks(&make().await).await;
+    who_is_made_again_inherits_no_attempt(&make().await).await;
+}
+
+/// When the first account was made.
+fn made() -> SystemTime {
+    plain(1).created_at
 }
 
 async fn a_place_is_taken_before_the_password_is_looked_at(store: &dyn AccountStore) {
@@ -53,12 +59,16 @@ async fn a_place_comes_back(store: &dyn AccountStore) {
     hold("no two places are the same", &(first == second), &false);
     let full = find(store, &user(1), &policy, now).await;
     hold("attempts in flight fill the limit", &full, &Verdict::Wait);
-    let withdrawn = store.withdraw_login(&user(1), again(&first)).await;
+    let withdrawn = store.withdraw_login(&user(1), made(), again(&first)).await;
     hold("a place is given back", &withdrawn, &Ok(()));
     let kept = read_one(store, &user(1)).await.lockout;
     let left = Lockout { reserved: vec![second.time()], ..Lockout::default() };
     hold("a place that was given back is free, and no other", &kept, &left);
-    hold("a place is given back once", &store.withdraw_login(&user(1), first).await, &Ok(()));
+    hold(
+        "a place is given back once",
+        &store.withdraw_login(&user(1), made(), first).await,
+        &Ok(()),
+    );
     let third = reserve(store, &user(1), &policy, now).await;
     hold("no two places are the same", &(second == third), &false);
     let later = now + policy.hold + Duration::from_secs(1);
@@ -82,7 +92,7 @@ async fn an_attempt_while_locked_changes_nothing(store: &dyn AccountStore) {
         let sentence = "an attempt while locked does not prolong the lock";
         hold(sentence, &verdict, &Verdict::Locked(lock));
     }
-    let failed = store.fail_login(&user(1), late, policy, minute(7)).await;
+    let failed = store.fail_login(&user(1), made(), late, policy, minute(7)).await;
     hold("a failure while locked is ignored", &failed, &Ok(Failure::Ignored));
     let kept = read_one(store, &user(1)).await.lockout;
     hold("an attempt while locked changes nothing", &kept, &locked);
@@ -149,7 +159,7 @@ async fn accounts_fail_each_for_themselves(store: &dyn AccountStore) {
     hold("a failure counts for its account alone", &other, &promised);
     let _ = reserve(store, &user(2), &policy(1, 0), minute(1)).await;
     let foreign = reserve(store, &user(2), &policy(2, 0), minute(1)).await;
-    let withdrawn = store.withdraw_login(&user(1), again(&foreign)).await;
+    let withdrawn = store.withdraw_login(&user(1), made(), again(&foreign)).await;
     hold("a place is given back", &withdrawn, &Ok(()));
     let held = read_one(store, &user(2)).await.lockout.reserved.len();
     hold("a place is one of its account alone", &held, &2);
@@ -173,4 +183,24 @@ async fn an_admin_unlocks(store: &dyn AccountStore) {
     hold("unlocking lifts a lock", &store.unlock_account(&user(1)).await, &Ok(true));
     let kept = read_one(store, &user(1)).await.lockout;
     hold("an unlocked account is as new", &kept, &Lockout::default());
+}
+
+async fn who_is_made_again_inherits_no_attempt(store: &dyn AccountStore) {
+    keep(store, [plain(1)]).await;
+    let (policy, now) = (policy(3, 15), minute(1));
+    let late = reserve(store, &user(1), &policy, now).await;
+    hold("the account is deleted", &store.delete_account(&user(1)).await, &Ok(plain(1)));
+    keep(store, [UserRecord { created_at: now, ..plain(1) }]).await;
+    // At the same instant: of all that names a place, the account alone tells them apart.
+    let own = reserve(store, &user(1), &policy, now).await;
+    hold("a place is named by its time", &own, &late);
+    let before = read_one(store, &user(1)).await;
+    let failed = store.fail_login(&user(1), made(), again(&late), policy, minute(2)).await;
+    let sentence = "a late failure is none of who was made again";
+    hold(sentence, &failed, &Ok(Failure::Ignored));
+    hold(sentence, &read_one(store, &user(1)).await, &before);
+    let withdrawn = store.withdraw_login(&user(1), made(), late).await;
+    let sentence = "a late withdrawal is none of who was made again";
+    hold(sentence, &withdrawn, &Ok(()));
+    hold(sentence, &read_one(store, &user(1)).await, &before);
 }

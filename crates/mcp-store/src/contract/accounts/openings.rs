@@ -119,7 +119,7 @@ async fn nobody_is_let_in_to_an_account_that_was_locked(store: &dyn AccountStore
     let (locking, now) = (policy(1, POLICY_MINUTES), minute(2));
     let ticket = one_attempt(store).await;
     let other = reserve(store, &user(1), &limits(), minute(2)).await;
-    let failed = store.fail_login(&user(1), other, locking, now).await;
+    let failed = store.fail_login(&user(1), plain(1).created_at, other, locking, now).await;
     hold("a lowered limit locks", &failed.is_ok(), &true);
     let locked = read_one(store, &user(1)).await;
     let stronger = Some(password(9));

@@ -167,8 +167,9 @@ pub(super) async fn fail(
     policy: &LockoutPolicy,
     now: SystemTime,
 ) -> Failure {
+    let made = read_one(store, name).await.record.created_at;
     let ticket = reserve(store, name, policy, now).await;
-    match store.fail_login(name, ticket, *policy, now).await {
+    match store.fail_login(name, made, ticket, *policy, now).await {
         Ok(failure) => failure,
         Err(error) => panic!("contract broken: a failure is counted: {error}"),
     }

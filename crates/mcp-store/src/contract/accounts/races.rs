@@ -72,7 +72,7 @@ async fn guess_wrong(
 ) -> Option<Failure> {
     let ticket = turn(store, name, policy).await?;
     tokio::time::sleep(LOOK).await;
-    match store.fail_login(name, ticket, *policy, minute(1)).await {
+    match store.fail_login(name, plain(1).created_at, ticket, *policy, minute(1)).await {
         Ok(failure) => Some(failure),
         Err(error) => panic!("contract broken: parallel failures are counted: {error}"),
     }

@@ -42,9 +42,9 @@ async fn an_empty_store_lets_nobody_in(store: &dyn AccountStore) {
     let (place, now) = (|| Ticket::taken_at(minute(1)), minute(1));
     let found = store.find_login(&user(1), policy(3, 15), now).await;
     hold("nobody has no place", &found, &Ok(None));
-    let failed = store.fail_login(&user(1), place(), policy(3, 15), now).await;
+    let failed = store.fail_login(&user(1), plain(1).created_at, place(), policy(3, 15), now).await;
     hold("a failure of nobody is ignored", &failed, &Ok(Failure::Ignored));
-    let withdrawn = store.withdraw_login(&user(1), place()).await;
+    let withdrawn = store.withdraw_login(&user(1), plain(1).created_at, place()).await;
     hold("a place of nobody is given back", &withdrawn, &Ok(()));
     let opened = store.open_session(opening(&plain(1), session(1, &user(1)), place())).await;
     hold("nobody is not let in", &opened, &Err(OpenRejection::Changed));
