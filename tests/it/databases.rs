@@ -200,9 +200,13 @@ fn a_user_reaches_the_databases_that_admit_the_user_and_a_token_its_own() {
 
 #[test]
 fn a_login_that_may_do_too_much_stops_the_start_unless_that_is_meant() {
-    let accounts = "CREATE TABLE users (username text, password_hash text, credential_epoch int);
-        CREATE TABLE user_sessions (token_jti text)";
-    let installation = Installation::new(accounts);
+    let accounts = [
+        include_str!("../../crates/mcp-store-postgres/src/schema/users.sql"),
+        include_str!("../../crates/mcp-store-postgres/src/schema/sessions.sql"),
+        include_str!("../../crates/mcp-store-postgres/src/schema/rest.sql"),
+    ];
+    let accounts = accounts.concat().replace("@COLLATION@", "\"default\"");
+    let installation = Installation::new(&accounts);
     let refused = |reason: &str, key: &str| {
         let mut server = installation.start();
         assert_eq!(server.wait().code(), Some(1), "{}", server.log());

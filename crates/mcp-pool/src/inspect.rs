@@ -7,21 +7,21 @@ use mcp_connect::{ConnectError, Connection, SessionSettings, Target, Transaction
 use mcp_identity::DbRole;
 use tokio::time::timeout;
 
-/// One row, one truth value. The accounts are known by the shape of `users`, which is nobody
-/// else's; what counts is every role that the login is a member of, because a function may change
-/// to any of them.
+/// One row, one truth value. The accounts of this product are known by the table that says which
+/// release made them, `mcp_schema`; what counts is every role that the login is a member of,
+/// because a function may change to any of them.
 const READS_ACCOUNTS: &str = "\
     SELECT EXISTS (
-      SELECT FROM pg_catalog.pg_class AS users
-        JOIN pg_catalog.pg_class AS kept ON kept.relnamespace = users.relnamespace
+      SELECT FROM pg_catalog.pg_class AS release
+        JOIN pg_catalog.pg_class AS kept ON kept.relnamespace = release.relnamespace
         JOIN pg_catalog.pg_roles AS role ON pg_catalog.pg_has_role(session_user, role.oid, 'MEMBER')
-       WHERE users.relname = 'users' AND users.relkind IN ('r', 'p', 'f')
-         AND 3 = (SELECT pg_catalog.count(*) FROM pg_catalog.pg_attribute AS a
-                   WHERE a.attrelid = users.oid AND NOT a.attisdropped
-                     AND a.attname IN ('username', 'password_hash', 'credential_epoch'))
+       WHERE release.relname = 'mcp_schema' AND release.relkind IN ('r', 'p', 'f')
+         AND 2 = (SELECT pg_catalog.count(*) FROM pg_catalog.pg_attribute AS a
+                   WHERE a.attrelid = release.oid AND NOT a.attisdropped
+                     AND a.attname IN ('version', 'min_reader'))
          AND kept.relkind IN ('r', 'p', 'f', 'v')
-         AND kept.relname IN ('users', 'email_users', 'password_reset_tokens', 'user_sessions',
-                              'password_history', 'auth_events')
+         AND kept.relname IN ('users', 'email_users', 'mcp_tokens', 'password_reset_tokens',
+                              'user_sessions', 'password_history', 'auth_events')
          AND pg_catalog.has_schema_privilege(role.oid, kept.relnamespace, 'USAGE')
          AND pg_catalog.has_any_column_privilege(role.oid, kept.oid, 'SELECT'))";
 

@@ -8,14 +8,23 @@ use mcp_testdb::Postgres;
 
 use crate::support::{kept, name, principal, settings};
 
-/// A login `agent` that may only log in, and `users` and `user_sessions` as this product keeps
-/// them, in a schema that `agent` may look into.
-const ACCOUNTS: &str = "CREATE ROLE agent LOGIN; CREATE ROLE clerk; CREATE SCHEMA kept;
-    GRANT USAGE ON SCHEMA kept TO agent, clerk;
-    CREATE TABLE kept.users (id bigint, username text, password_hash text, credential_epoch int);
-    CREATE TABLE kept.user_sessions (id bigint, token_jti text);
-    CREATE TABLE users (id bigint, username text, password_hash text);
-    GRANT SELECT ON users TO agent;";
+/// The tables of this product, in the words that make them, and in a schema of their own that the
+/// login `agent` may look into; and the users of another application.
+fn accounts() -> String {
+    let tables = [
+        include_str!("../../../mcp-store-postgres/src/schema/users.sql"),
+        include_str!("../../../mcp-store-postgres/src/schema/sessions.sql"),
+        include_str!("../../../mcp-store-postgres/src/schema/rest.sql"),
+    ];
+    let before = "CREATE ROLE agent LOGIN; CREATE ROLE clerk; CREATE SCHEMA kept;
+        GRANT USAGE ON SCHEMA kept TO agent, clerk; SET search_path = kept;";
+    let after = "SET search_path = public;
+        CREATE TABLE users (id bigint, username text, password_hash text);
+        CREATE TABLE user_sessions (id bigint, token_jti text);
+        GRANT SELECT ON users, user_sessions TO agent;";
+    let tables = tables.concat().replace("@COLLATION@", "\"default\"");
+    [before, &tables, after].concat()
+}
 
 fn as_agent(postgres: &Postgres) -> DatabaseSettings {
     let mut settings = settings(postgres);
@@ -47,11 +56,13 @@ async fn a_superuser_is_not_used_unless_the_operator_says_so() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_that_reads_any_of_the_accounts_is_found_however_it_may() {
     let postgres = Postgres::for_tests().unwrap();
-    postgres.execute("postgres", ACCOUNTS).unwrap();
+    postgres.execute("postgres", &accounts()).unwrap();
     assert_eq!(found(&postgres).await, [], "the users of another application are its own matter");
     for (grant, revoke) in [
         ("SELECT ON kept.users TO agent", "SELECT ON kept.users FROM agent"),
         ("SELECT ON kept.user_sessions TO PUBLIC", "SELECT ON kept.user_sessions FROM PUBLIC"),
+        ("SELECT ON kept.mcp_tokens TO agent", "SELECT ON kept.mcp_tokens FROM agent"),
+        ("SELECT ON kept.email_users TO agent", "SELECT ON kept.email_users FROM agent"),
         ("SELECT (username) ON kept.users TO agent", "SELECT (username) ON kept.users FROM agent"),
         ("pg_read_all_data TO agent", "pg_read_all_data FROM agent"),
     ] {
@@ -70,7 +81,7 @@ async fn a_login_that_reads_any_of_the_accounts_is_found_however_it_may() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_that_reads_the_accounts_is_not_used_until_that_is_mended_or_meant() {
     let postgres = Postgres::for_tests().unwrap();
-    postgres.execute("postgres", ACCOUNTS).unwrap();
+    postgres.execute("postgres", &accounts()).unwrap();
     postgres.execute("postgres", "GRANT SELECT ON kept.users TO agent").unwrap();
     let (alice, _end) = principal("alice");
     let pools = kept(vec![as_agent(&postgres)]);
