@@ -59,11 +59,10 @@ mod yaml;
 
 #[cfg(feature = "state")]
 pub use accounts::{FileAccounts, FileAccountsSettings, FileAccountsWatch};
-pub use audit::{
-    AuditFile, AuditFileSettings, AuditFilter, AuditLine, AuditLines, AuditReader, AuditWriter,
-};
+pub use audit::{AuditFile, AuditFileSettings, AuditLines, AuditReader, AuditWriter};
 #[cfg(feature = "state")]
 pub use lock::ServerHold;
+pub use mcp_store::{AuditFilter, AuditLine};
 pub use token_file::TokenFile;
 pub use user_file::UserFile;
 pub use users::KeptUser;

@@ -5,6 +5,9 @@
 //! on the path of a good token: the index of `mcp-auth` answers that, and reads the store when a
 //! [`Change`] says that something is worth reading again.
 //!
+//! An audit log is no store, but what all of them have in common is here, too: [`AuditQueue`] and
+//! [`AuditLine`].
+//!
 //! [`MemoryTokens`] and [`MemoryAccounts`] are the twins that tests use and embedders may;
 //! `contract` (feature `contract`) holds the suites that every store passes. No store knows what a
 //! password is: it keeps [`StoredHash`]es, and does not look into them.
@@ -37,6 +40,7 @@
 
 mod account;
 mod account_store;
+mod audit;
 mod change;
 #[cfg(feature = "contract")]
 pub mod contract;
@@ -50,6 +54,7 @@ pub use account::{LoginSession, SessionSelector, StoredHash, UserEdit, UserRecor
 pub use account_store::{
     Account, AccountStore, AddRejection, EditRejection, Login, OpenRejection, Opened, Opening,
 };
+pub use audit::{AuditBatch, AuditFilter, AuditLine, AuditLineFault, AuditQueue};
 pub use change::{Change, ChangeSender, Changes};
 pub use memory::MemoryTokens;
 pub use memory_accounts::MemoryAccounts;

@@ -6,11 +6,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use mcp_identity::{AuditEvent, AuditLog, Clock};
-use mcp_store::StoreError;
+use mcp_store::{AuditQueue, StoreError};
 
 use super::journal::Journal;
 use super::names::Names;
-use super::queue::Queue;
 use super::time::day_of;
 use super::writer::AuditWriter;
 use crate::access::Managed;
@@ -43,7 +42,7 @@ use crate::access::Managed;
 /// ```
 #[derive(Clone)]
 pub struct AuditFile {
-    queue: Arc<Queue>,
+    queue: Arc<AuditQueue>,
 }
 
 /// Where the log lies and for how long it is kept.
@@ -80,7 +79,7 @@ impl AuditFile {
         let managed = if for_its_owner { Managed::ForItsOwner } else { Managed::ForUs };
         let mut journal = Journal::new(Names::of(&path), managed, retention_days);
         journal.open(day_of(clock.now()))?;
-        let queue = Arc::new(Queue::new());
+        let queue = Arc::new(AuditQueue::new());
         Ok((Self { queue: Arc::clone(&queue) }, AuditWriter::new(queue, journal, clock)))
     }
 }

@@ -12,9 +12,8 @@ use std::time::{Duration, Instant};
 
 use jiff::ToSpan as _;
 use jiff::civil::Date;
-use mcp_store::StoreError;
+use mcp_store::{AuditLine, StoreError};
 
-use super::line::AuditLine;
 use super::names::Names;
 use super::time::day_of;
 use super::trust;

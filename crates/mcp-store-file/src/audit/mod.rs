@@ -1,14 +1,14 @@
 //! The audit log of one server: JSON lines in files, a new one each UTC day.
 //!
 //! ```text
-//!  record ─▶ Queue (bounded; floods are folded) ─▶ AuditWriter::run ─▶ audit.jsonl
+//!  record ─▶ AuditQueue (bounded; floods are folded) ─▶ AuditWriter::run ─▶ audit.jsonl
 //!                                                      midnight UTC └─▶ audit-2026-11-21.jsonl
 //! ```
 //!
 //! What is promised:
 //!
 //! - [`AuditFile::record`](AuditFile) never waits for the disk and never fails. What it keeps is
-//!   bounded by bytes, not by hope; see [`queue`].
+//!   bounded by bytes, not by hope; see [`mcp_store::AuditQueue`].
 //! - Lines of logins, locks and changes of credentials or accounts are on disk half a second
 //!   after they were written, all of that time with one `fdatasync`; never one per request.
 //! - Two processes may write one log (the server, and the operator's tool beside it): whoever
@@ -17,17 +17,13 @@
 //!   what does not fit is counted, and the counts are lines of their own when the disk is back.
 
 mod file;
-mod flood;
 mod journal;
-mod line;
 mod names;
-mod queue;
 mod reader;
 mod time;
 mod trust;
 mod writer;
 
 pub use file::{AuditFile, AuditFileSettings};
-pub use line::AuditLine;
-pub use reader::{AuditFilter, AuditLines, AuditReader};
+pub use reader::{AuditLines, AuditReader};
 pub use writer::AuditWriter;

@@ -4,13 +4,12 @@ use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use mcp_identity::UserName;
-use mcp_store::StoreError;
+use mcp_store::{AuditFilter, AuditLine, AuditLineFault, StoreError};
 use tokio::time::sleep;
 
-use super::line::{AuditLine, LineFault};
 use super::names::{Names, Rotated};
 use super::time::day_of;
 use super::trust;
@@ -28,15 +27,6 @@ const GRACE: Duration = Duration::from_hours(24);
 #[derive(Clone, Debug)]
 pub struct AuditReader {
     names: Names,
-}
-
-/// Which lines are wanted. The default: all of them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AuditFilter {
-    /// Lines of that time and later.
-    pub since: Option<SystemTime>,
-    /// Lines that concern that account, or a session of its.
-    pub user: Option<UserName>,
 }
 
 /// The lines of a log in the order of its files, oldest first.
@@ -244,13 +234,11 @@ impl Open {
     fn parse(&self, text: &[u8]) -> Result<AuditLine, StoreError> {
         AuditLine::parse(text).map_err(|fault| {
             let place = format!("{}:{}", shown(&self.path), self.line);
+            let refused = refused(place, fault.to_string());
             match fault {
-                LineFault::Broken(column) => {
-                    refused(place, format!("no line of an audit log, from column {column} on"))
-                }
-                LineFault::Version(version) => {
-                    refused(place, format!("its version is {version}, and only 1 is known"))
-                        .hint("read it with the program that wrote it")
+                AuditLineFault::Broken(_) => refused,
+                AuditLineFault::Version(_) => {
+                    refused.hint("read it with the program that wrote it")
                 }
             }
         })

@@ -7,11 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_identity::Clock;
-use mcp_store::StoreError;
+use mcp_store::{AuditQueue, StoreError};
 use tokio::time::{Instant, sleep};
 
 use super::journal::Journal;
-use super::queue::Queue;
 use super::time::{day_of, until_next_day};
 use crate::fault::shown;
 
@@ -25,7 +24,7 @@ const LATE: Duration = Duration::from_secs(30);
 /// Writes what an [`AuditFile`](super::AuditFile) records.
 #[must_use = "nothing is written until `run` is awaited or `finish_now` called"]
 pub struct AuditWriter {
-    queue: Arc<Queue>,
+    queue: Arc<AuditQueue>,
     clock: Arc<dyn Clock>,
     desk: Desk,
 }
@@ -42,7 +41,7 @@ struct Desk {
 }
 
 impl AuditWriter {
-    pub(super) fn new(queue: Arc<Queue>, journal: Journal, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(queue: Arc<AuditQueue>, journal: Journal, clock: Arc<dyn Clock>) -> Self {
         let desk = Desk { journal, unwritten: Vec::new(), sync_at: None, outage: None };
         Self { queue, clock, desk }
     }
@@ -131,7 +130,7 @@ impl AuditWriter {
 }
 
 impl Desk {
-    fn turn(&mut self, queue: &Queue, clock: &dyn Clock, now: Instant, last: bool) {
+    fn turn(&mut self, queue: &AuditQueue, clock: &dyn Clock, now: Instant, last: bool) {
         let time = clock.now();
         if self.unwritten.is_empty() {
             let batch = queue.take(time, last);

@@ -5,13 +5,12 @@ use std::io::{self, Write};
 use std::net::IpAddr;
 use std::time::SystemTime;
 
-use mcp_identity::{Actor, AuditEvent, AuditOutcome, Caller, PrincipalId, Subject};
+use mcp_identity::{Actor, AuditEvent, AuditOutcome, Caller, PrincipalId, Subject, UserName};
 use serde::{Deserialize, Serialize};
 use serde_json::Serializer;
 use serde_json::ser::Formatter;
 
 use super::time::rfc3339;
-use crate::fault::is_escaped;
 
 /// The layout that this code writes, and the only one that it reads.
 const VERSION: u64 = 1;
@@ -75,28 +74,50 @@ pub struct AuditLine {
     pub count: u64,
 }
 
+/// Which lines are wanted. The default: all of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditFilter {
+    /// Lines of that time and later.
+    pub since: Option<SystemTime>,
+    /// Lines that concern that account, or a session of its.
+    pub user: Option<UserName>,
+}
+
 /// Why a line was not understood.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum LineFault {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AuditLineFault {
     /// A newer program wrote it.
+    #[error("its version is {0}, and only 1 is known")]
     Version(u64),
-    /// No line of this log, from that column on.
+    /// No line of an audit log, from that column on.
+    #[error("no line of an audit log, from column {0} on")]
     Broken(usize),
 }
 
 impl AuditLine {
     /// Reads one line, with or without its end.
-    pub(super) fn parse(text: &[u8]) -> Result<Self, LineFault> {
+    ///
+    /// # Errors
+    /// [`AuditLineFault`], when a newer program wrote it or no program of this product.
+    pub fn parse(text: &[u8]) -> Result<Self, AuditLineFault> {
         #[derive(Deserialize)]
         struct Versioned {
             v: u64,
         }
-        let broken = |error: serde_json::Error| LineFault::Broken(error.column());
+        let broken = |error: serde_json::Error| AuditLineFault::Broken(error.column());
         // The version first: nothing else is known of a line whose version is not.
         match serde_json::from_slice(text).map_err(broken)? {
             Versioned { v: VERSION } => serde_json::from_slice(text).map_err(broken),
-            Versioned { v } => Err(LineFault::Version(v)),
+            Versioned { v } => Err(AuditLineFault::Version(v)),
         }
+    }
+
+    /// The same line as whoever looks at its texts may see them, wherever they are shown: what
+    /// acts, reorders or cannot be seen is written as an escape.
+    #[must_use]
+    pub fn visible(self) -> Self {
+        let (agent, operator) = (self.agent.map(visible), self.operator.map(visible));
+        Self { agent, operator, ..self }
     }
 }
 
@@ -268,7 +289,19 @@ fn hides(c: char) -> bool {
     if (' '..='~').contains(&c) {
         return false;
     }
-    is_escaped(c) || matches!(c, '\u{115F}' | '\u{1160}' | '\u{3164}' | '\u{FFA0}')
+    let acts = !matches!(c, '\'' | '"' | '\\') && c.escape_debug().len() > 1;
+    acts || matches!(c, '\u{115F}' | '\u{1160}' | '\u{3164}' | '\u{FFA0}')
+}
+
+fn visible(text: String) -> String {
+    if !text.contains(hides) {
+        return text;
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if hides(c) { shown.extend(c.escape_unicode()) } else { shown.push(c) }
+    }
+    shown
 }
 
 fn yes() -> bool {
@@ -322,6 +355,14 @@ mod tests {
     }
 
     #[test]
+    fn what_hides_in_a_text_is_seen_in_what_is_shown() {
+        let text = r#"{"v":1,"time":"1970-01-01T00:00:00Z","action":"login","outcome":"done","agent":"a\u0000\u202eb\\n"}"#;
+        let line = AuditLine::parse(text.as_bytes()).unwrap();
+        assert_eq!(line.agent.as_deref(), Some("a\0\u{202e}b\\n"));
+        assert_eq!(line.visible().agent.as_deref(), Some(r"a\u{0}\u{202e}b\n"));
+    }
+
+    #[test]
     fn a_long_text_is_cut_between_characters_and_says_so() {
         assert_eq!(cut("short"), "short");
         let long = "ä".repeat(200);
@@ -331,9 +372,9 @@ mod tests {
 
     #[test]
     fn a_line_of_another_version_is_told_apart_from_a_broken_one() {
-        assert_eq!(AuditLine::parse(br#"{"v":2,"when":"now"}"#), Err(LineFault::Version(2)));
-        assert!(matches!(AuditLine::parse(b"{\"v\":1,"), Err(LineFault::Broken(_))));
-        assert!(matches!(AuditLine::parse(b"\xff"), Err(LineFault::Broken(_))));
+        assert_eq!(AuditLine::parse(br#"{"v":2,"when":"now"}"#), Err(AuditLineFault::Version(2)));
+        assert!(matches!(AuditLine::parse(b"{\"v\":1,"), Err(AuditLineFault::Broken(_))));
+        assert!(matches!(AuditLine::parse(b"\xff"), Err(AuditLineFault::Broken(_))));
     }
 
     #[test]

@@ -11,9 +11,9 @@
 //! Statements that read go through one, too: each is counted, and few have a line of their own.
 
 use std::collections::BTreeMap;
-use std::mem;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
+use std::{fmt, mem};
 
 use mcp_identity::{Actor, AuditAction, AuditEvent, AuditOutcome, Caller};
 use tokio::sync::Notify;
@@ -33,21 +33,20 @@ const LOGINS: FloodLimits = FloodLimits { each: 60, together: 6_000, keys: 1_024
 const READS: FloodLimits = FloodLimits { each: 5, together: 600, keys: 1_024 };
 
 /// Lines on their way from whoever records to the one who writes.
-#[derive(Debug)]
-pub(super) struct Queue {
+pub struct AuditQueue {
     waiting: Mutex<Waiting>,
     recorded: Notify,
 }
 
 /// Lines for the writer.
 #[derive(Debug, Default)]
-pub(super) struct Batch {
+pub struct AuditBatch {
     /// Whole lines.
-    pub(super) text: Vec<u8>,
+    pub text: Vec<u8>,
     /// Must it survive a power cut?
-    pub(super) urgent: bool,
+    pub urgent: bool,
     /// How many events are missing; the text says of what.
-    pub(super) lost: u64,
+    pub lost: u64,
 }
 
 /// The two marks, in bytes.
@@ -86,8 +85,10 @@ enum Kind {
     Read,
 }
 
-impl Queue {
-    pub(super) fn new() -> Self {
+impl AuditQueue {
+    /// Nothing was recorded yet.
+    #[must_use]
+    pub fn new() -> Self {
         Self::with(ROOM)
     }
 
@@ -104,8 +105,8 @@ impl Queue {
         Self { waiting: Mutex::new(waiting), recorded: Notify::new() }
     }
 
-    /// Keeps an event. Never waits for the disk.
-    pub(super) fn record(&self, event: AuditEvent) {
+    /// Keeps an event. Never waits for whoever writes.
+    pub fn record(&self, event: AuditEvent) {
         let is_work = match Kind::of(&event) {
             kind @ (Kind::Plain | Kind::Urgent) => {
                 let line = line::of_event(&event);
@@ -121,8 +122,9 @@ impl Queue {
         }
     }
 
-    /// Takes what there is: with `everything`, what is still being folded, too.
-    pub(super) fn take(&self, now: SystemTime, everything: bool) -> Batch {
+    /// Takes what there is; with `everything`, what is still being folded, too.
+    #[must_use = "what was taken is nowhere else"]
+    pub fn take(&self, now: SystemTime, everything: bool) -> AuditBatch {
         let mut waiting = self.lock();
         let waiting = &mut *waiting;
         let over = |flood: &mut Flood| if everything { flood.drain() } else { flood.due(now) };
@@ -139,16 +141,17 @@ impl Queue {
         for (action, count) in &lost {
             text.extend(line::of_loss(now, action, *count));
         }
-        Batch { text, urgent, lost: lost.values().sum() }
+        AuditBatch { text, urgent, lost: lost.values().sum() }
     }
 
     /// Waits until there is a line to write since the last wait. May end for nothing.
-    pub(super) async fn recorded(&self) {
+    pub async fn recorded(&self) {
         self.recorded.notified().await;
     }
 
     /// Will there be something to take though nothing is recorded any more?
-    pub(super) fn is_folding(&self) -> bool {
+    #[must_use]
+    pub fn is_folding(&self) -> bool {
         let waiting = self.lock();
         waiting.bearers.is_open() || waiting.logins.is_open() || waiting.reads.is_open()
     }
@@ -156,6 +159,19 @@ impl Queue {
     /// A poisoned lock is taken all the same: the lines in it are whole.
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Says nothing of what waits: the log may be read by few.
+impl fmt::Debug for AuditQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuditQueue").finish_non_exhaustive()
+    }
+}
+
+impl Default for AuditQueue {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -247,14 +263,14 @@ mod tests {
         AuditEvent::new(NOW, action, outcome, Subject::None, Actor::Caller(caller, None))
     }
 
-    fn lines(batch: &Batch) -> Vec<AuditLine> {
+    fn lines(batch: &AuditBatch) -> Vec<AuditLine> {
         let whole = batch.text.split_inclusive(|byte| *byte == b'\n');
         whole.map(|line| AuditLine::parse(line).unwrap()).collect()
     }
 
     #[test]
     fn without_room_plain_events_are_counted_and_logins_are_still_kept() {
-        let queue = Queue::with(SMALL);
+        let queue = AuditQueue::with(SMALL);
         let agent = "x".repeat(256);
         let first_use = from_the_wire(AuditAction::Bearer, AuditOutcome::Done, &agent);
         let recorded = SMALL.all / 256;
@@ -277,7 +293,7 @@ mod tests {
 
     #[test]
     fn beyond_the_second_mark_a_login_is_counted_too() {
-        let queue = Queue::with(SMALL);
+        let queue = AuditQueue::with(SMALL);
         let login = from_the_wire(AuditAction::Login, AuditOutcome::Done, &"x".repeat(256));
         let recorded = SMALL.urgent / 256;
         for _ in 0..recorded {
@@ -291,7 +307,7 @@ mod tests {
 
     #[test]
     fn a_flood_from_one_address_is_a_few_lines_and_a_count() {
-        let queue = Queue::new();
+        let queue = AuditQueue::new();
         let failure = |action| from_the_wire(action, AuditOutcome::Refused("unknown"), "");
         for _ in 0..1_000 {
             queue.record(failure(AuditAction::Bearer));
@@ -309,7 +325,7 @@ mod tests {
 
     #[test]
     fn reads_are_counted_by_credential_and_changes_are_told_one_by_one() {
-        let queue = Queue::new();
+        let queue = AuditQueue::new();
         let shop = DatabaseName::parse("shop").unwrap();
         let run = |id: &str, action, command| {
             let actor = Actor::Principal(PrincipalId::Token(TokenId::parse(id).unwrap()));
