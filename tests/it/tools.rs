@@ -79,6 +79,28 @@ fn a_schema_larger_than_an_answer_is_cut_between_tables() {
 }
 
 #[test]
+fn a_schema_of_very_many_columns_is_held_as_far_as_memory_may_be_taken() {
+    // Short names and no other text: what they take is not what they say.
+    let installation = Installation::new(
+        "DO $$ BEGIN FOR n IN 1..20 LOOP
+           EXECUTE (SELECT format('CREATE TABLE t%s (%s)', n, string_agg('c' || c || ' int', ', '))
+                      FROM generate_series(1, 1600) AS c); END LOOP; END $$",
+    );
+    let server = installation.start();
+    let describe = |arguments: &serde_json::Value| {
+        installation.call_for_text(server.address(), "get_schema_info", arguments).0
+    };
+    let all = describe(&json!({ "compact": true }));
+    assert!(all.contains("cut at the most that one call returns: narrow it"), "{}", all.len());
+    // Whole tables, or none of them.
+    assert!(all.matches("public.t").count() >= 10);
+    assert_eq!(all.matches("public.t").count() * 1600, all.matches(" integer").count());
+    let one = describe(&json!({ "compact": true, "table_name": "t9" }));
+    assert_eq!(one.matches(" integer").count(), 1600);
+    assert!(one.ends_with("-- 1 table or view"), "{}", &one[one.len() - 100..]);
+}
+
+#[test]
 fn what_was_read_of_a_schema_belongs_to_the_credential_that_read_it() {
     let installation = Installation::new(
         "CREATE ROLE clerk; GRANT clerk TO agent; CREATE TABLE t (a int);

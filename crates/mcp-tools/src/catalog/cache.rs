@@ -15,7 +15,7 @@ use crate::catalog::relation::Relations;
 /// How long a change that somebody else makes to a schema may go unseen.
 pub(crate) const KEPT_FOR: Duration = Duration::from_mins(1);
 
-/// The most that is kept, in bytes of text, of all principals together.
+/// The most that is kept, in bytes of memory, of all principals together.
 const MAX_BYTES: usize = 16 << 20;
 
 /// The most entries that are kept, of all principals together.

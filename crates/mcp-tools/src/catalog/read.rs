@@ -8,9 +8,12 @@ use crate::catalog::relation::{
     ColumnInfo, Constraint, Index, Relation, Relations, shown_identifier,
 };
 
-/// The most text that is read of one schema, in bytes. What an answer shows of it is less, and
+/// The most that is held of one schema, in bytes of memory. What an answer shows of it is less, and
 /// has a limit of its own.
 const MAX_BYTES: usize = 8 << 20;
+
+/// What a row takes beside its text, about.
+const ROW_BYTES: usize = 256;
 
 /// One row for each relation that may be read (part 0), then for its columns in ordinal order (1),
 /// its constraints (2) and its indexes (3); `$1` and `$2` narrow it to a schema and a relation. A
@@ -120,11 +123,17 @@ impl Rows for Reader {
 
     async fn row(&mut self, row: &Row<'_>) -> Result<(), Stop> {
         let found = &mut self.0;
-        found.bytes += row.iter().flatten().map(str::len).sum::<usize>();
-        // A relation comes whole or not at all: half of one would be wrong, not short.
-        let begins = row.get(0) == Some("0");
-        found.cut |= begins && found.bytes > MAX_BYTES;
         if found.cut {
+            return Ok(());
+        }
+        found.bytes += ROW_BYTES + row.iter().flatten().map(str::len).sum::<usize>();
+        let begins = row.get(0) == Some("0");
+        if found.bytes > MAX_BYTES {
+            found.cut = true;
+            // A relation comes whole or not at all: half of one would be wrong, not short.
+            if !begins {
+                found.list.pop();
+            }
             return Ok(());
         }
         if begins {

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 #[derive(Debug, Default)]
 pub(crate) struct Relations {
     pub(crate) list: Vec<Relation>,
-    /// How much text it holds.
+    /// About how much memory it takes.
     pub(crate) bytes: usize,
     /// There is more than is ever read at once.
     pub(crate) cut: bool,
