@@ -16,12 +16,15 @@ use mcp_throttle::{AddressKey, DEFAULT_KEYS, Quota, RateLimiter};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::check::USER_STORE;
+use crate::credential::{Issue, Jwt};
 use crate::in_time::in_time;
 use crate::index::{Found, Index};
 use crate::keeper::{Keeper, Stores};
 use crate::login::{Attempt, LoginRejection, Logins, OpenedSession};
 use crate::recorder::Recorder;
 use crate::settings::Accounts;
+#[cfg(feature = "jwt")]
+use crate::settings::JwtSettings;
 
 /// One line for each credential, address and hour.
 const FIRST_USES: Quota = Quota { attempts: NonZeroU32::MIN, window: Duration::from_hours(1) };
@@ -51,6 +54,7 @@ pub struct Auth {
     first_uses: RateLimiter<(TokenHash, AddressKey, u64)>,
     recorder: Recorder,
     logins: Option<Arc<Logins>>,
+    jwt: Option<Arc<Jwt>>,
 }
 
 /// Collects what an [`Auth`] is made of.
@@ -61,6 +65,7 @@ pub struct AuthBuilder {
     audit: Arc<dyn AuditLog>,
     failures: Quota,
     accounts: Option<Accounts>,
+    jwt: Option<Arc<Jwt>>,
 }
 
 impl AuthBuilder {
@@ -100,6 +105,14 @@ impl AuthBuilder {
         self
     }
 
+    /// Sessions may be presented as JSON Web Tokens, too, and [`Issue::Configured`] makes them.
+    #[cfg(feature = "jwt")]
+    #[must_use]
+    pub fn jwt(mut self, settings: &JwtSettings) -> Self {
+        self.jwt = Some(Arc::new(Jwt::new(settings)));
+        self
+    }
+
     /// Loads every credential, and returns the two halves. Nobody is let in unless the keeper
     /// lives: run it, or `Auth` refuses everyone from the moment it is dropped.
     ///
@@ -119,19 +132,17 @@ impl AuthBuilder {
         let recorder = Recorder::new(self.audit, Arc::clone(&self.clock));
         let logins = match self.accounts {
             None => None,
-            Some(Accounts { store, hasher, settings }) => Some(Arc::new(Logins::new(
-                store,
-                hasher,
-                settings,
-                Arc::clone(&index),
-                self.clock,
-                self.entropy,
-                recorder.clone(),
-            )?)),
+            Some(Accounts { store, hasher, settings }) => {
+                let index = Arc::clone(&index);
+                let (clock, entropy, recorder) = (self.clock, self.entropy, recorder.clone());
+                let logins = Logins::new(store, hasher, settings, index, clock, entropy, recorder)?;
+                Some(Arc::new(logins.with_jwt(self.jwt.clone())))
+            }
         };
         let failures = RateLimiter::new(self.failures, DEFAULT_KEYS);
         let first_uses = RateLimiter::new(FIRST_USES, DEFAULT_KEYS);
-        Ok((Auth { index, refreshes, failures, first_uses, recorder, logins }, keeper))
+        let jwt = self.jwt;
+        Ok((Auth { index, refreshes, failures, first_uses, recorder, logins, jwt }, keeper))
     }
 }
 
@@ -142,7 +153,8 @@ impl fmt::Debug for AuthBuilder {
 }
 
 impl Auth {
-    /// The longest token that is looked at, in bytes. A longer one is unknown, and not hashed.
+    /// The longest token that is looked up, in bytes. A longer one is unknown, and not hashed. A
+    /// JWT may be longer, up to 2,048.
     pub const MAX_TOKEN_BYTES: usize = 512;
 
     /// Starts an `Auth` over these tokens.
@@ -158,6 +170,7 @@ impl Auth {
                 window: Duration::from_mins(1),
             },
             accounts: None,
+            jwt: None,
         }
     }
 
@@ -217,10 +230,27 @@ impl Auth {
     }
 
     fn find(&self, presented: &[u8], now: SystemTime) -> Result<Found, CredentialFault> {
-        if presented.len() > Self::MAX_TOKEN_BYTES {
-            return Err(CredentialFault::Unknown);
+        let found = match presented.len() {
+            ..=Self::MAX_TOKEN_BYTES => self.index.look_up(TokenHash::of_presented(presented), now),
+            _ => Err(CredentialFault::Unknown),
+        };
+        match (found, &self.jwt) {
+            (Err(CredentialFault::Unknown), Some(jwt)) => self.find_named(jwt, presented, now),
+            (found, _) => found,
         }
-        self.index.look_up(TokenHash::of_presented(presented), now)
+    }
+
+    /// The session that a JWT names: what it is good for is asked of the record, each time.
+    fn find_named(
+        &self,
+        jwt: &Jwt,
+        presented: &[u8],
+        now: SystemTime,
+    ) -> Result<Found, CredentialFault> {
+        let named = jwt.read(presented, now)?;
+        let found = self.index.look_up_session(named.session, now)?;
+        let is_his = found.principal.user.as_ref() == Some(&named.user);
+        if is_his { Ok(found) } else { Err(CredentialFault::Unknown) }
     }
 
     /// One look at one number for most requests, and a lock where the address is another than the
@@ -242,7 +272,8 @@ impl Auth {
         self.recorder.tell_at(now, action, outcome, subject_of(&found.principal), actor);
     }
 
-    /// Opens a session for a name and a password. It is in force when this returns.
+    /// Opens a session for a name and a password, and answers with random bytes
+    /// ([`Issue::Opaque`]). It is in force when this returns.
     ///
     /// To be awaited to its end: dropped in the middle, it counts as a failure of its address, and
     /// the place that it took of its account is void only after the policy's `hold`.
@@ -250,6 +281,18 @@ impl Auth {
     /// # Errors
     /// [`LoginRejection`]. Without accounts, everybody is unknown.
     pub async fn log_in(&self, attempt: &Attempt) -> Result<OpenedSession, LoginRejection> {
+        self.log_in_for(attempt, Issue::Opaque).await
+    }
+
+    /// The same, and the credential is of the form that `issue` says.
+    ///
+    /// # Errors
+    /// As [`Auth::log_in`].
+    pub async fn log_in_for(
+        &self,
+        attempt: &Attempt,
+        issue: Issue,
+    ) -> Result<OpenedSession, LoginRejection> {
         let Some(logins) = &self.logins else {
             let fault = CredentialFault::UnknownUser;
             let actor = Actor::Caller(attempt.caller.clone(), None);
@@ -257,7 +300,7 @@ impl Auth {
             self.recorder.tell(AuditAction::Login, outcome, Subject::UnknownUser, actor);
             return Err(LoginRejection::Refused(fault));
         };
-        let opened = logins.log_in(attempt).await?;
+        let opened = logins.log_in(attempt, issue).await?;
         // If the store cannot be read now, the session is in force as soon as it can.
         let _ = self.refresh_half(Half::Accounts).await;
         Ok(opened)

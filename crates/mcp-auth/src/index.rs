@@ -102,8 +102,17 @@ impl Index {
         if let Some(entry) = entries.get(&digest) {
             return entry.found(hash, now);
         }
+        self.look_up_session(hash, now)
+    }
+
+    /// The same among sessions alone.
+    pub(crate) fn look_up_session(
+        &self,
+        hash: TokenHash,
+        now: SystemTime,
+    ) -> Result<Found, CredentialFault> {
         let sessions = self.sessions.load();
-        let entry = sessions.as_ref().and_then(|entries| entries.get(&digest));
+        let entry = sessions.as_ref().and_then(|entries| entries.get(&Digest(hash)));
         entry.ok_or(CredentialFault::Unknown)?.found(hash, now)
     }
 }

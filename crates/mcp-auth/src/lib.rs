@@ -84,6 +84,7 @@
 mod auth;
 mod authenticate;
 mod check;
+mod credential;
 mod in_time;
 mod index;
 mod keeper;
@@ -97,6 +98,9 @@ mod share;
 
 pub use auth::{Auth, AuthBuilder, OpenError, RefreshError};
 pub use authenticate::{Authenticate, OpenDoor};
+pub use credential::Issue;
 pub use keeper::Keeper;
 pub use login::{Attempt, LoginRejection, OpenedSession};
+#[cfg(feature = "jwt")]
+pub use settings::JwtSettings;
 pub use settings::{Accounts, LoginSettings};

@@ -20,6 +20,7 @@ use mcp_throttle::Ticket;
 use tokio::time::{Instant, sleep_until};
 
 use crate::check::{Checks, Claimed, Outcome, Right, USER_STORE, soon};
+use crate::credential::{Issue, Jwt};
 use crate::in_time::in_time;
 use crate::index::Index;
 use crate::passwords::Passwords;
@@ -100,6 +101,7 @@ pub(crate) struct Logins {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     recorder: Recorder,
+    jwt: Option<Arc<Jwt>>,
 }
 
 impl Logins {
@@ -122,7 +124,12 @@ impl Logins {
             recorder.clone(),
         )?;
         let shares = Shares::new(&*entropy)?;
-        Ok(Self { store, settings, checks, shares, clock, entropy, recorder })
+        Ok(Self { store, settings, checks, shares, clock, entropy, recorder, jwt: None })
+    }
+
+    /// Makes a JWT of a session where one is asked for.
+    pub(crate) fn with_jwt(self, jwt: Option<Arc<Jwt>>) -> Self {
+        Self { jwt, ..self }
     }
 
     pub(crate) fn store(&self) -> &dyn AccountStore {
@@ -130,10 +137,14 @@ impl Logins {
     }
 
     /// Judges an attempt, in the time that every attempt takes.
-    pub(crate) async fn log_in(&self, attempt: &Attempt) -> Result<OpenedSession, LoginRejection> {
+    pub(crate) async fn log_in(
+        &self,
+        attempt: &Attempt,
+        issue: Issue,
+    ) -> Result<OpenedSession, LoginRejection> {
         let begin = Instant::now();
         let unrecorded = Unrecorded { recorder: &self.recorder, attempt, told: false };
-        let (outcome, subject) = self.judge(attempt, begin).await;
+        let (outcome, subject) = self.judge(attempt, issue, begin).await;
         unrecorded.record(&outcome, subject);
         // The others say nothing about the account.
         let tells_of_it =
@@ -147,6 +158,7 @@ impl Logins {
     async fn judge(
         &self,
         attempt: &Attempt,
+        issue: Issue,
         begin: Instant,
     ) -> (Result<OpenedSession, LoginRejection>, Subject) {
         let mut subject = Subject::None;
@@ -164,7 +176,7 @@ impl Logins {
                 Err(rejection) => return (Err(rejection), subject),
             };
             subject = outcome.subject();
-            match self.conclude(attempt, outcome).await {
+            match self.conclude(attempt, issue, outcome).await {
                 Ok(None) => {}
                 Ok(Some(opened)) => return (Ok(opened), subject),
                 Err(rejection) => return (Err(rejection), subject),
@@ -204,24 +216,26 @@ impl Logins {
     async fn conclude(
         &self,
         attempt: &Attempt,
+        issue: Issue,
         outcome: Outcome,
     ) -> Result<Option<OpenedSession>, LoginRejection> {
         match outcome {
             Outcome::Refused(fault, _) => Err(LoginRejection::Refused(fault)),
             Outcome::Disabled(_) => Err(LoginRejection::Disabled),
-            Outcome::Right(right) => self.open(attempt, right).await,
+            Outcome::Right(right) => self.open(attempt, issue, right).await,
         }
     }
 
     async fn open(
         &self,
         attempt: &Attempt,
+        issue: Issue,
         right: Right,
     ) -> Result<Option<OpenedSession>, LoginRejection> {
         let _freed = self.checks.account_freed();
         let Right { name, made, checked, stronger, place } = right;
         let ticket = Ticket::taken_at(place);
-        let Ok((token, session)) = self.new_session(attempt, &name) else {
+        let Ok((token, session)) = self.new_session(attempt, issue, &name) else {
             self.checks.withdraw(&name, made, ticket).await;
             return Err(soon());
         };
@@ -250,10 +264,12 @@ impl Logins {
     fn new_session(
         &self,
         attempt: &Attempt,
+        issue: Issue,
         user: &UserName,
     ) -> Result<(PlainToken, LoginSession), EntropyError> {
         let mut id = [0; 8];
         self.entropy.fill(&mut id)?;
+        // Of a session that is a JWT's nobody ever sees this token, and nobody can present it.
         let token = PlainToken::generate(&*self.entropy)?;
         let now = self.clock.now();
         let agent = attempt.caller.agent.as_deref();
@@ -267,6 +283,10 @@ impl Logins {
             last_used: now,
             address: Some(attempt.caller.address),
             agent: agent.map(|it| it[..it.floor_char_boundary(MAX_AGENT_BYTES)].to_owned()),
+        };
+        let token = match (issue, &self.jwt) {
+            (Issue::Configured, Some(jwt)) => jwt.mint(&session).unwrap_or(token),
+            (Issue::Configured, None) | (Issue::Opaque, _) => token,
         };
         Ok((token, session))
     }

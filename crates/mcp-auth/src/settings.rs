@@ -4,6 +4,8 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "jwt")]
+use mcp_identity::SigningSecret;
 use mcp_password::Hasher;
 use mcp_store::AccountStore;
 use mcp_throttle::{DEFAULT_KEYS, LockoutPolicy, Quota};
@@ -44,6 +46,22 @@ impl Default for LoginSettings {
             keys: DEFAULT_KEYS,
         }
     }
+}
+
+/// How sessions are presented as JSON Web Tokens (RFC 7519): HS256, with the claims `iss`, `sub`,
+/// `aud`, `exp`, `nbf`, `iat` and `jti`.
+///
+/// Whoever holds the secret can make a token for every session that is open, and for no other:
+/// a token opens what the record of its session says, while there is one.
+#[cfg(feature = "jwt")]
+#[derive(Clone, Debug)]
+pub struct JwtSettings {
+    /// What tokens are signed with, and checked by.
+    pub secret: SigningSecret,
+    /// Who makes them: `iss`, of those that are made and of those that are accepted.
+    pub issuer: String,
+    /// For whom: `aud`, likewise.
+    pub audience: String,
 }
 
 /// Accounts, for an [`Auth`](crate::Auth) that has some.

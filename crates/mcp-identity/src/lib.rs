@@ -41,5 +41,7 @@ pub use grants::{DatabaseGrant, Grants, RoleName};
 pub use lease::{EndReason, Lease, LeaseEnd};
 pub use name::{DatabaseName, DbRole, NameError, TokenId, ToolName};
 pub use principal::{Principal, PrincipalId};
-pub use secret::{HashParseError, Password, PlainToken, TokenHash};
+pub use secret::{
+    HashParseError, Password, PlainToken, SigningSecret, SigningSecretError, TokenHash,
+};
 pub use user::{SessionId, UserName};

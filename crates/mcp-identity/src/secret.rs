@@ -74,6 +74,58 @@ impl fmt::Debug for Password {
     }
 }
 
+/// What tokens are signed with by HMAC-SHA-256. Has no `Display` and is not serializable;
+/// [`expose`] is the one way to its text, and is meant to be noticed in review. Wiped from memory
+/// when dropped.
+///
+/// [`expose`]: SigningSecret::expose
+#[derive(Clone)]
+pub struct SigningSecret(Zeroizing<String>);
+
+impl SigningSecret {
+    /// The shortest that is taken, in bytes: as many as the digest has (RFC 7518 §3.2).
+    pub const MIN_BYTES: usize = 32;
+
+    /// Takes a secret as its operator wrote it.
+    ///
+    /// # Errors
+    /// [`SigningSecretError`]: nothing may be signed with it.
+    pub fn parse(text: &str) -> Result<Self, SigningSecretError> {
+        // Printed where the setting is explained: whoever reads that can sign.
+        const PRINTED: &str = "your_secure_random_secret_here";
+        if text.to_ascii_lowercase().contains(PRINTED) {
+            return Err(SigningSecretError::Placeholder);
+        }
+        if text.len() < Self::MIN_BYTES {
+            return Err(SigningSecretError::TooShort);
+        }
+        Ok(Self(Zeroizing::new(text.to_owned())))
+    }
+
+    /// The secret itself: for the one who signs, and nobody else.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SigningSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SigningSecret(…)")
+    }
+}
+
+/// Why nothing is signed with a secret. It is never repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SigningSecretError {
+    /// It could be guessed.
+    #[error("the secret is shorter than 32 bytes")]
+    TooShort,
+    /// It is the one that stands in the documentation.
+    #[error("the secret is the placeholder of the documentation")]
+    Placeholder,
+}
+
 /// SHA-256 of a token's text (not of its raw bytes): what files hold and what look-ups use.
 ///
 /// A token has 256 bits of entropy, so its plain digest is safe to keep and to compare in a
@@ -166,6 +218,23 @@ mod tests {
         assert!(!format!("{token:?}").contains("very"));
         let password = Password::presented("very-secret".into());
         assert_eq!(format!("{password:?}"), "Password(…)");
+        let secret = SigningSecret::parse(&"very-secret".repeat(3)).unwrap();
+        assert_eq!(format!("{secret:?}"), "SigningSecret(…)");
+    }
+
+    #[test]
+    fn nothing_is_signed_with_a_short_secret_or_with_the_one_of_the_documentation() {
+        let fault = |text: &str| SigningSecret::parse(text).err();
+        assert_eq!(fault(&"x".repeat(31)), Some(SigningSecretError::TooShort));
+        assert_eq!(fault(""), Some(SigningSecretError::TooShort));
+        assert_eq!(fault("0123456789abcdef0123456789abcdef"), None);
+        for printed in [
+            "your_secure_random_secret_here",
+            "your_secure_random_secret_here_min_32_chars",
+            "YOUR_SECURE_RANDOM_SECRET_HERE_MIN_32_CHARS",
+        ] {
+            assert_eq!(fault(printed), Some(SigningSecretError::Placeholder), "{printed}");
+        }
     }
 
     #[test]

@@ -117,7 +117,7 @@ impl House {
         let password = Password::presented(password.to_owned());
         let attempt = Attempt { name: name.to_owned(), password, caller };
         let logins = Arc::clone(&self.logins);
-        tokio::spawn(async move { logins.log_in(&attempt).await })
+        tokio::spawn(async move { logins.log_in(&attempt, Issue::Opaque).await })
     }
 
     /// How many checks an attempt costs.

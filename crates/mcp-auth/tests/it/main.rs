@@ -8,6 +8,8 @@ mod admission;
 mod audit;
 mod bearer;
 mod idle;
+#[cfg(feature = "jwt")]
+mod jwt;
 mod keeper;
 mod limits;
 mod lockout;

@@ -5,7 +5,9 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_auth::{Accounts, Attempt, Auth, LoginRejection, LoginSettings, OpenedSession};
+use mcp_auth::{
+    Accounts, Attempt, Auth, AuthBuilder, LoginRejection, LoginSettings, OpenedSession,
+};
 use mcp_identity::{Clock as _, Denial, Password, PlainToken, Principal, SystemEntropy, UserName};
 use mcp_password::{Algorithm, Asker, Hasher, Settings};
 use mcp_store::{Account, AccountStore as _, MemoryTokens, StoredHash, UserEdit, UserRecord};
@@ -47,6 +49,20 @@ impl Household {
 
     /// The same with a cost of hashes.
     pub(crate) async fn hashing(settings: LoginSettings, cost: u32) -> Self {
+        Self::built(settings, cost, |builder| builder).await
+    }
+
+    /// The same, and its sessions may be JSON Web Tokens.
+    #[cfg(feature = "jwt")]
+    pub(crate) async fn signing(settings: LoginSettings, jwt: &mcp_auth::JwtSettings) -> Self {
+        Self::built(settings, 4, |builder| builder.jwt(jwt)).await
+    }
+
+    async fn built(
+        settings: LoginSettings,
+        cost: u32,
+        adorned: impl FnOnce(AuthBuilder) -> AuthBuilder,
+    ) -> Self {
         let store = Arc::new(Register::default());
         let clock = Arc::new(JumpingClock::new());
         let audit = Arc::new(Recorded::default());
@@ -58,13 +74,11 @@ impl Household {
         };
         let hasher = Arc::new(Hasher::start(&hashing, Arc::new(SystemEntropy)).unwrap());
         let accounts = Accounts { store: store.clone(), hasher: hasher.clone(), settings };
-        let (auth, keeper) = Auth::builder(Arc::new(MemoryTokens::new()))
+        let builder = Auth::builder(Arc::new(MemoryTokens::new()))
             .clock(clock.clone())
             .audit(audit.clone())
-            .accounts(accounts)
-            .open()
-            .await
-            .unwrap();
+            .accounts(accounts);
+        let (auth, keeper) = adorned(builder).open().await.unwrap();
         let still = StillTime::begin();
         let (stop, stopped) = oneshot::channel::<()>();
         let keeping = tokio::spawn(keeper.run(async {
