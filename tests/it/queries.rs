@@ -42,6 +42,28 @@ fn a_page_says_how_to_get_the_next() {
 }
 
 #[test]
+fn a_plan_or_a_setting_is_paged_like_other_rows() {
+    let installation = Installation::new("");
+    let server = installation.start();
+    let page = |query: &str, limit: u32, offset: u32| {
+        let arguments = json!({ "query": query, "limit": limit, "offset": offset });
+        installation.call_for_text(server.address(), "query_database", &arguments).0
+    };
+    let plan = "EXPLAIN (COSTS off) SELECT n FROM generate_series(1, 5) AS n ORDER BY n";
+    let head = "QUERY PLAN\n";
+    let whole = page(plan, 9, 0);
+    let lines: Vec<&str> = whole.lines().skip(1).collect();
+    let first = format!("{head}{}\n-- 1 row of database shop; more: offset=1", lines[0]);
+    assert_eq!(page(plan, 1, 0), first);
+    let rest = format!("{head}{}\n-- 2 rows of database shop", lines[1..3].join("\n"));
+    assert_eq!(page(plan, 9, 1), rest);
+    assert_eq!(page(plan, 9, 3), format!("{head}-- 0 rows of database shop"));
+    assert_eq!(page("SHOW TimeZone", 1, 0), "timezone\nUTC\n-- 1 row of database shop");
+    assert_eq!(page("SHOW TimeZone", 1, 1), "timezone\n-- 0 rows of database shop");
+    assert_ne!(page("SHOW ALL", 1, 0), page("SHOW ALL", 1, 1));
+}
+
+#[test]
 fn json_tells_null_from_empty_and_names_the_types() {
     let installation = Installation::new(SHOP);
     let server = installation.start();

@@ -206,7 +206,8 @@ impl Databases {
     ) -> Result<(), QueryFault> {
         let page = statement.page(limit, offset);
         let work = (Transaction::ReadOnly, page.sql.as_str());
-        let outcome = self.run(principal, database, work, &[], rows).await;
+        let mut rows = Skipping { rows, left: page.skipped_rows };
+        let outcome = self.run(principal, database, work, &[], &mut rows).await;
         outcome.map(drop).map_err(|fault| explain_fault(fault, statement, &page, text))
     }
 
@@ -246,6 +247,26 @@ impl Databases {
             outcome = stream(&mut connection, work, parameters, rows) => outcome,
             () = tokio::time::sleep(deadline) => Err(QueryFault::TimedOut(limits.statement_timeout)),
         }
+    }
+}
+
+/// Hands on what comes behind the rows in front of a page.
+struct Skipping<'r, R> {
+    rows: &'r mut R,
+    left: u64,
+}
+
+impl<R: Rows> Rows for Skipping<'_, R> {
+    async fn columns(&mut self, columns: &[Column]) -> Result<(), Stop> {
+        self.rows.columns(columns).await
+    }
+
+    async fn row(&mut self, row: &Row<'_>) -> Result<(), Stop> {
+        match self.left.checked_sub(1) {
+            Some(left) => self.left = left,
+            None => self.rows.row(row).await?,
+        }
+        Ok(())
     }
 }
 

@@ -83,9 +83,16 @@ pub struct Page {
     pub body_end_chars: Option<usize>,
     /// Characters of the caller's text in front of what was sent of it (comments, EXPLAIN).
     pub skipped_chars: usize,
+    /// Rows that come and stand in front of the page: PostgreSQL takes no OFFSET there.
+    pub skipped_rows: u64,
 }
 
 impl Page {
+    /// A statement in which nothing is the caller's.
+    fn of_our_own(sql: String) -> Self {
+        Self { sql, prefix_chars: None, body_end_chars: None, skipped_chars: 0, skipped_rows: 0 }
+    }
+
     /// A position that PostgreSQL gave (1-based, in characters of `sql`) as a position in the
     /// caller's text; `None` where it points at nothing that the caller wrote.
     #[must_use]
@@ -140,8 +147,9 @@ impl<'t> Statement<'t> {
         }
     }
 
-    /// The statement as it is sent, for `limit` rows from `offset` on. What is no list of rows
-    /// (EXPLAIN, SHOW, a change and its RETURNING) comes whole.
+    /// The statement as it is sent, for `limit` rows from `offset` on. What takes no LIMIT (EXPLAIN,
+    /// SHOW, a change and its RETURNING) comes whole; of the first two, the page says how many rows
+    /// stand in front of it.
     #[must_use]
     pub fn page(&self, limit: u64, offset: u64) -> Page {
         const OPEN: &str = "SELECT * FROM (\n";
@@ -151,6 +159,7 @@ impl<'t> Statement<'t> {
                 prefix_chars: Some(OPEN.len()),
                 body_end_chars: Some(OPEN.len() + body.chars().count()),
                 skipped_chars: *start,
+                skipped_rows: 0,
             },
             Kind::Explain { options, body, start } => {
                 let lead = format!("EXPLAIN ({options}) {OPEN}");
@@ -159,25 +168,27 @@ impl<'t> Statement<'t> {
                     prefix_chars: Some(lead.len()),
                     body_end_chars: Some(lead.len() + body.chars().count()),
                     skipped_chars: *start,
+                    skipped_rows: offset,
                 }
             }
             Kind::Show { name } => {
                 let (setting, column) = (quote_literal(name), crate::quote_identifier(name));
                 let sql = format!("SELECT pg_catalog.current_setting({setting}) AS {column}");
-                Page { sql, prefix_chars: None, body_end_chars: None, skipped_chars: 0 }
+                Page { skipped_rows: offset, ..Page::of_our_own(sql) }
             }
             Kind::ShowAll => {
                 let sql = format!(
                     "SELECT name, setting, short_desc AS description FROM pg_catalog.pg_settings \
                      ORDER BY name LIMIT {limit} OFFSET {offset}"
                 );
-                Page { sql, prefix_chars: None, body_end_chars: None, skipped_chars: 0 }
+                Page::of_our_own(sql)
             }
             Kind::Change { body, start, .. } => Page {
                 sql: (*body).to_owned(),
                 prefix_chars: Some(0),
                 body_end_chars: None,
                 skipped_chars: *start,
+                skipped_rows: 0,
             },
         }
     }
