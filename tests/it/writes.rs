@@ -93,6 +93,29 @@ fn rows_that_a_change_returns_are_a_page_and_all_of_it_is_committed() {
 }
 
 #[test]
+fn a_change_that_fails_behind_the_rows_that_it_returned_says_that_nothing_was_changed() {
+    let installation = Installation::new(
+        "CREATE TABLE ledger (id int UNIQUE DEFERRABLE INITIALLY DEFERRED);
+         GRANT ALL ON ledger TO agent;",
+    );
+    installation.write_config("    allow_writes: true\n");
+    let server = installation.start();
+    // Looked at when it is committed: both rows have come by then.
+    let query = "INSERT INTO ledger VALUES (7), (7) RETURNING id";
+    let last = "-- 2 rows came before the error; nothing was changed";
+    let told = ask(&installation, server.address(), &json!({ "query": query }));
+    let text = told["content"][0]["text"].as_str().unwrap();
+    assert!(text.starts_with("id\n7\n7\nError 23505: ") && text.ends_with(last), "{text}");
+    assert_eq!(told["isError"], true);
+    let told = ask(&installation, server.address(), &json!({ "query": query, "format": "json" }));
+    let text = told["content"][0]["text"].as_str().unwrap();
+    assert!(text.starts_with("Error 23505: ") && text.ends_with(last), "{text}");
+    assert_eq!(told["structuredContent"]["rows"], json!([["7"], ["7"]]));
+    let kept = installation.postgres().execute("shop", "SELECT count(*) FROM ledger");
+    assert_eq!(kept.unwrap().trim(), "0");
+}
+
+#[test]
 fn a_tool_that_may_destroy_says_so_and_one_that_only_reads_too() {
     let installation = Installation::new(LEDGER);
     let server = installation.start();

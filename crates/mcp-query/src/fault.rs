@@ -19,6 +19,8 @@ pub enum QueryFault {
     UnknownDatabase,
     /// PostgreSQL refused it or failed. The position is one in the caller's text.
     Database(Box<DatabaseError>),
+    /// The same of a change, perhaps behind rows that it returned: nothing of it stays.
+    Undone(Box<DatabaseError>),
     /// There is no connection to run it on.
     Unavailable(AcquireError),
     /// The connection broke in the middle.
@@ -48,7 +50,7 @@ impl QueryFault {
             Self::UnknownDatabase => {
                 "Error: unknown database; leave the argument out for the default one".into()
             }
-            Self::Database(error) => told(error, text),
+            Self::Database(error) | Self::Undone(error) => told(error, text),
             Self::Unavailable(AcquireError::Busy(waited)) => format!(
                 "Error: every connection of this credential is busy and stayed so for {waited:?}; \
                  try again later"
@@ -91,7 +93,7 @@ impl QueryFault {
             Self::Refused(Refusal::Denied(_)) => AuditOutcome::Refused("denied_name"),
             Self::Refused(_) => AuditOutcome::Refused("not_allowed"),
             Self::UnknownDatabase => AuditOutcome::Refused("unknown_database"),
-            Self::Database(_) => AuditOutcome::Failed("database_error"),
+            Self::Database(_) | Self::Undone(_) => AuditOutcome::Failed("database_error"),
             Self::Unavailable(_) => AuditOutcome::Failed("unavailable"),
             Self::Broken(_) => AuditOutcome::Failed("broken"),
             Self::TimedOut(_) => AuditOutcome::Failed("timed_out"),

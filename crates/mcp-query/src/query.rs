@@ -191,7 +191,10 @@ impl Databases {
         let done = outcome.map_err(|fault| match fault {
             // The COMMIT was on its way already.
             QueryFault::Broken(_) | QueryFault::TimedOut(_) => QueryFault::Unsure,
-            other => explain_fault(other, &statement, &sent, text),
+            other => match explain_fault(other, &statement, &sent, text) {
+                QueryFault::Database(error) => QueryFault::Undone(error),
+                other => other,
+            },
         })?;
         Ok(Some(changed(command, &done)))
     }

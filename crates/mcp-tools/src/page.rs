@@ -154,7 +154,13 @@ impl<'t> PageWriter<'t> {
         match failure_within(fault, &self.limits) {
             ToolFailure::Told(mut told) if self.rows > 0 => {
                 let (rows, plural) = (self.rows, plural(self.rows));
-                let _ = write!(told, "\n-- {rows} {plural} came before the error; there are more");
+                let left = match fault {
+                    QueryFault::Undone(_) => "; nothing was changed",
+                    // Said with the error: nobody knows.
+                    QueryFault::Unsure => "",
+                    _ => "; there are more",
+                };
+                let _ = write!(told, "\n-- {rows} {plural} came before the error{left}");
                 ToolFailure::Told(told)
             }
             failure => failure,

@@ -17,7 +17,9 @@ pub(crate) fn failure(fault: &QueryFault) -> ToolFailure {
 /// The same for a statement of the caller's own, with what one may take.
 pub(crate) fn failure_within(fault: &QueryFault, limits: &Limits) -> ToolFailure {
     match fault {
-        QueryFault::Database(error) if error.sqlstate == CANCELLED && error.hint.is_none() => {
+        QueryFault::Database(error) | QueryFault::Undone(error)
+            if error.sqlstate == CANCELLED && error.hint.is_none() =>
+        {
             let (told, most) = (fault.told(), limits.statement_timeout);
             let hint = format!("a query may run for {most:?}; ask for less or use an index");
             ToolFailure::Told(format!("{told}\nHint: {hint}"))

@@ -73,7 +73,7 @@ async fn a_change_that_fails_changes_nothing_and_says_where() {
     );
     let before = wall.look("SELECT md5(string_agg(o::text, '' ORDER BY id)) FROM orders AS o");
     let fault = wall.run("-- ü\nUPDATE orders SET nope = 1;").await.unwrap_err();
-    let QueryFault::Database(error) = fault else { panic!("{fault:?}") };
+    let QueryFault::Undone(error) = fault else { panic!("{fault:?}") };
     assert_eq!((error.sqlstate.as_str(), error.position), ("42703", Some(24)));
     for (text, sqlstate) in [
         ("INSERT INTO customers VALUES (1, 'twice')", "23505"),
@@ -85,7 +85,7 @@ async fn a_change_that_fails_changes_nothing_and_says_where() {
         ("INSERT INTO orders (id) VALUES ($1)", "08P01"),
     ] {
         let fault = wall.run(text).await.unwrap_err();
-        let QueryFault::Database(error) = fault else { panic!("{text}: {fault:?}") };
+        let QueryFault::Undone(error) = fault else { panic!("{text}: {fault:?}") };
         assert_eq!(error.sqlstate, sqlstate, "{text}: {error}");
     }
     let after = wall.look("SELECT md5(string_agg(o::text, '' ORDER BY id)) FROM orders AS o");
