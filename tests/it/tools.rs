@@ -136,6 +136,31 @@ fn a_table_that_was_not_there_is_found_as_soon_as_it_is() {
 }
 
 #[test]
+fn a_change_of_the_schema_shows_at_once_under_every_name_of_the_database() {
+    let installation = Installation::new(
+        "CREATE TABLE early (a int); GRANT SELECT ON early TO agent;
+         GRANT CREATE ON SCHEMA public TO agent",
+    );
+    let again = installation.postgres().socket_dir().display().to_string();
+    installation.write_config(&format!(
+        "    allow_writes: true\n  - name: again\n    host: {again}\n    database: shop\n    \
+         user: agent\n"
+    ));
+    let reader = installation.add_token(&["--database", "again"]);
+    let server = installation.start();
+    let describe = || {
+        let params = json!({ "name": "get_schema_info", "arguments": { "compact": true } });
+        let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
+        let answer = Request::mcp(&call).bearer(&reader).send(server.address()).json();
+        answer["result"]["content"][0]["text"].as_str().unwrap().to_owned()
+    };
+    assert!(describe().starts_with("public.early(a integer)\n-- 1 table"));
+    let (text, failed) = installation.query(server.address(), "CREATE TABLE made (a int)");
+    assert!(!failed, "{text}");
+    assert!(describe().contains("public.made(a integer)"), "{}", describe());
+}
+
+#[test]
 fn a_plan_is_shown_as_text_or_as_data() {
     let installation = Installation::new(SHOP);
     let server = installation.start();

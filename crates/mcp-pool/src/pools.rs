@@ -90,6 +90,20 @@ impl Pools {
         &self.0.names
     }
 
+    /// The places, in file order, of all names under which that database is configured: those of
+    /// one database on a server that they have in common.
+    pub fn same_database(&self, name: &DatabaseName) -> impl Iterator<Item = usize> {
+        let target_at = |place: usize| &self.0.databases[place].settings.target;
+        let target = self.0.place(name).map(target_at);
+        (0..self.0.databases.len()).filter(move |place| {
+            let other = target_at(*place);
+            target.is_some_and(|target| {
+                target.database == other.database
+                    && target.hosts.iter().any(|host| other.hosts.contains(host))
+            })
+        })
+    }
+
     /// May this principal write on that database? Its connections begin read-only if not.
     #[must_use]
     pub fn may_write(&self, principal: &Principal, name: &DatabaseName) -> bool {

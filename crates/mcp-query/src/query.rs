@@ -21,7 +21,7 @@ const GRACE: Duration = Duration::from_secs(2);
 /// The configured databases, as statements reach them. Cheap to clone.
 #[derive(Clone)]
 pub struct Databases {
-    pools: Pools,
+    pub(crate) pools: Pools,
     limits: Arc<[Limits]>,
     pub(crate) changes: SchemaChanges,
     recorder: Recorder,

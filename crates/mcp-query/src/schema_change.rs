@@ -27,11 +27,13 @@ impl Databases {
         count.map_or(0, |count| count.load(Ordering::Acquire))
     }
 
-    /// Says that a statement changed the schema of that database, or may have. To be called once
-    /// its transaction has ended, whatever became of it.
+    /// Says that a statement changed the schema of that database, or may have, under whatever
+    /// names it is configured. To be called once its transaction has ended, whatever became of it.
     pub fn schema_changed(&self, database: &DatabaseName) {
-        if let Some(count) = self.place(database).and_then(|place| self.changes.0.get(place)) {
-            count.fetch_add(1, Ordering::Release);
+        for place in self.pools.same_database(database) {
+            if let Some(count) = self.changes.0.get(place) {
+                count.fetch_add(1, Ordering::Release);
+            }
         }
     }
 }
@@ -48,10 +50,10 @@ mod tests {
     use super::Databases;
     use crate::limits::Limits;
 
-    fn settings(name: &DatabaseName) -> DatabaseSettings {
+    fn settings(name: &DatabaseName, dsn: &str) -> DatabaseSettings {
         DatabaseSettings {
             name: name.clone(),
-            target: Target::parse("postgresql://agent@localhost/shop").unwrap(),
+            target: Target::parse(dsn).unwrap(),
             available_to_users: None,
             db_role: None,
             allow_writes: true,
@@ -67,18 +69,36 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_change_shows_on_its_database_in_every_clone_and_on_no_other() {
-        let [sales, stock] = ["sales", "stock"].map(|name| DatabaseName::parse(name).unwrap());
-        let (pools, _keeper) = Pools::new(vec![settings(&sales), settings(&stock)]);
+    /// Which of the databases a change of the first shows on.
+    fn shown(dsns: &[&str]) -> Vec<bool> {
+        let name = |place: usize| DatabaseName::parse(&format!("db{place}")).unwrap();
+        let names: Vec<_> = (0..dsns.len()).map(name).collect();
+        let all = names.iter().zip(dsns).map(|(name, dsn)| settings(name, dsn)).collect();
+        let (pools, _keeper) = Pools::new(all);
         let limits =
             Limits { max_rows: 1, max_result_bytes: 1, statement_timeout: Duration::from_secs(1) };
-        let databases = Databases::new(pools, vec![limits, limits]);
+        let databases = Databases::new(pools, vec![limits; dsns.len()]);
         let clone = databases.clone();
-        let before = [&sales, &stock].map(|name| clone.schema_generation(name));
-        databases.schema_changed(&stock);
-        let after = [&sales, &stock].map(|name| clone.schema_generation(name));
-        assert_eq!(after[0], before[0]);
-        assert_ne!(after[1], before[1]);
+        let before: Vec<_> = names.iter().map(|name| clone.schema_generation(name)).collect();
+        databases.schema_changed(&names[0]);
+        let after = names.iter().map(|name| clone.schema_generation(name));
+        after.zip(before).map(|(after, before)| after != before).collect()
+    }
+
+    #[test]
+    fn a_change_shows_on_its_database_in_every_clone_and_on_no_other() {
+        let others =
+            ["postgresql://a@one/shop", "postgresql://a@one/till", "postgresql://a@two/shop"];
+        assert_eq!(shown(&others), [true, false, false]);
+    }
+
+    #[test]
+    fn a_change_shows_under_every_name_of_its_database() {
+        let names = [
+            "postgresql://writer@one,two/shop",
+            "postgresql://reader@two/shop?target_session_attrs=standby",
+            "postgresql://reader@one:5432/shop",
+        ];
+        assert_eq!(shown(&names), [true, true, true]);
     }
 }
