@@ -58,6 +58,7 @@ pub(crate) fn refusal_body(status: StatusCode) -> Bytes {
         StatusCode::UNAUTHORIZED => UNAUTHORIZED.as_bytes(),
         StatusCode::FORBIDDEN => br#"{"detail":"Not authorized"}"#,
         StatusCode::TOO_MANY_REQUESTS => br#"{"detail":"Too many failed attempts"}"#,
+        StatusCode::SERVICE_UNAVAILABLE => br#"{"detail":"Service unavailable"}"#,
         _ => br#"{"detail":"Internal Server Error"}"#,
     })
 }

@@ -6,12 +6,13 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Request, Response};
-use mcp_auth::Authenticate;
-use mcp_identity::{Caller, Clock, CredentialFault, Denial, Principal, RequestId};
+use mcp_auth::{Authenticate, Refusal};
+use mcp_identity::{Caller, Clock, CredentialFault, Denial, EndReason, Principal, RequestId};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -20,14 +21,18 @@ use crate::answer::MaybeAnswered;
 use crate::denial::{self, RenderBody};
 use crate::leased_body::LeaseWait;
 
+/// When to ask again where nobody knows whether a credential holds.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
+
 /// Asks who sends a request. A good token: its `Arc<Principal>` goes into the extensions, and the
 /// header goes out of the request, so that nothing below can log it or pass it on. A bad one is
 /// answered here. A stranger, who presents nothing, passes without a principal: what he may
 /// reach is decided below ([`RequireAuthLayer`](crate::RequireAuthLayer), or the handler).
 ///
 /// While a request runs it waits on its principal's lease: revoked in the middle, it is cut, the
-/// work below dropped, and answered 401. A body that streams on after its response was given is
-/// another holder: wrap it in a [`LeasedBody`](crate::LeasedBody).
+/// work below dropped, and answered 401, or 503 where nobody knows any more whether it holds. A body
+/// that streams on after its response was given is another holder: wrap it in a
+/// [`LeasedBody`](crate::LeasedBody).
 ///
 /// Stands below [`HostOriginLayer`](crate::HostOriginLayer): a page of another site must not even
 /// learn whether a token is good. Stands above everything that costs: a body limit by who asks,
@@ -65,7 +70,7 @@ impl AuthLayer {
         &self,
         headers: &HeaderMap,
         caller: Option<&Caller>,
-    ) -> Result<Option<Arc<Principal>>, Denial> {
+    ) -> Result<Option<Arc<Principal>>, Refusal> {
         let Some(presented) = presented(headers).transpose() else {
             return Ok(self.door.stranger());
         };
@@ -73,7 +78,7 @@ impl AuthLayer {
         let from = caller.map_or_else(|| Cow::Owned(unknown_caller()), Cow::Borrowed);
         match presented {
             Ok(token) => self.door.authenticate(token, &from, now).map(Some),
-            Err(Malformed) => Err(self.door.malformed(&from, now)),
+            Err(Malformed) => Err(self.door.malformed(&from, now).into()),
         }
     }
 }
@@ -115,8 +120,11 @@ where
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let render = self.layer.render;
         match self.layer.judge(request.headers(), request.extensions().get()) {
-            Err(denial) => {
-                let answered = MaybeAnswered::answered(denial::respond(denial, render));
+            Err(refusal) => {
+                let answered = MaybeAnswered::answered(match refusal {
+                    Refusal::Denied(denial) => denial::respond(denial, render),
+                    Refusal::Down { retry_after } => denial::unavailable(retry_after, render),
+                });
                 AuthFuture { inner: answered, lease: None, render }
             }
             Ok(found) => {
@@ -201,9 +209,15 @@ where
                 return Poll::Pending;
             }
         }
-        let denial = Denial::BadCredential(CredentialFault::Ended);
+        let why = this.lease.as_ref().and_then(LeaseWait::why);
+        let answer = if why == Some(EndReason::Unkept) {
+            // Nothing is known against the credential.
+            denial::unavailable(ASK_AGAIN, *this.render)
+        } else {
+            denial::respond(Denial::BadCredential(CredentialFault::Ended), *this.render)
+        };
         // Drops the work below before the answer leaves.
-        this.inner.set(MaybeAnswered::answered(denial::respond(denial, *this.render)));
+        this.inner.set(MaybeAnswered::answered(answer));
         *this.lease = None;
         this.inner.poll(cx)
     }

@@ -23,6 +23,7 @@ pub fn body(status: StatusCode) -> Bytes {
         StatusCode::UNAUTHORIZED => br#"{"error":"Unauthorized"}"#,
         StatusCode::FORBIDDEN => br#"{"error":"Forbidden"}"#,
         StatusCode::TOO_MANY_REQUESTS => br#"{"error":"Too Many Requests"}"#,
+        StatusCode::SERVICE_UNAVAILABLE => br#"{"error":"Service Unavailable"}"#,
         _ => br#"{"error":"Internal Server Error"}"#,
     })
 }
@@ -35,6 +36,15 @@ pub fn respond<R: From<Bytes>>(denial: Denial, render: RenderBody) -> Response<R
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response.extensions_mut().insert(denial);
+    response
+}
+
+/// The answer to a caller of whom nobody knows whether to refuse him: a store is down.
+#[must_use]
+pub fn unavailable<R: From<Bytes>>(retry_after: Duration, render: RenderBody) -> Response<R> {
+    let mut response = refuse(StatusCode::SERVICE_UNAVAILABLE, render);
+    let seconds = HeaderValue::from(whole_seconds(retry_after));
+    response.headers_mut().insert(RETRY_AFTER, seconds);
     response
 }
 

@@ -25,6 +25,10 @@ impl LeaseWait {
         self.lease.is_ended()
     }
 
+    pub(crate) fn why(&self) -> Option<EndReason> {
+        self.lease.why()
+    }
+
     /// Ready once the lease has ended; wakes the task then.
     pub(crate) fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<EndReason> {
         let lease = &self.lease;

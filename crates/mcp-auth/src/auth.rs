@@ -18,10 +18,11 @@ use tokio::sync::{mpsc, oneshot};
 use crate::check::USER_STORE;
 use crate::credential::{Issue, Jwt};
 use crate::in_time::in_time;
-use crate::index::{Found, Index};
+use crate::index::{Found, Index, Standing};
 use crate::keeper::{Keeper, Stores};
 use crate::login::{Attempt, LoginRejection, Logins, OpenedSession};
 use crate::recorder::Recorder;
+use crate::refusal::{Miss, Refusal};
 use crate::settings::Accounts;
 #[cfg(feature = "jwt")]
 use crate::settings::JwtSettings;
@@ -66,6 +67,7 @@ pub struct AuthBuilder {
     failures: Quota,
     accounts: Option<Accounts>,
     jwt: Option<Arc<Jwt>>,
+    stands_in: Option<Duration>,
 }
 
 impl AuthBuilder {
@@ -98,6 +100,19 @@ impl AuthBuilder {
         self
     }
 
+    /// How long what was read last stands in for a store that cannot be read, counted from when
+    /// that is noticed. Then every lease ends, and everybody gets [`Refusal::Down`] until the store
+    /// can be read again; until then, whoever is not known gets it, too: other servers may have let
+    /// him in. Zero: nothing stands in.
+    ///
+    /// Without this: for ever, and who is not known is refused. That is for stores of this server
+    /// alone, in which nothing is made without its knowledge.
+    #[must_use]
+    pub fn stands_in(mut self, limit: Duration) -> Self {
+        self.stands_in = Some(limit);
+        self
+    }
+
     /// People may log in, too.
     #[must_use]
     pub fn accounts(mut self, accounts: Accounts) -> Self {
@@ -126,6 +141,7 @@ impl AuthBuilder {
             tokens: self.tokens,
             accounts: self.accounts.as_ref().map(|accounts| Arc::clone(&accounts.store)),
             idle: self.accounts.as_ref().and_then(|accounts| accounts.settings.session_idle),
+            stands_in: self.stands_in,
         };
         let keeper =
             Keeper::open(stores, Arc::clone(&self.clock), Arc::clone(&index), asked).await?;
@@ -171,6 +187,7 @@ impl Auth {
             },
             accounts: None,
             jwt: None,
+            stands_in: None,
         }
     }
 
@@ -190,9 +207,9 @@ impl Auth {
     ///
     /// # Errors
     /// [`Denial::BadCredential`]: unknown, expired by its record (swept or not), or, when the
-    /// keeper has stopped, ended. Clients must not see the difference.
-    pub fn bearer(&self, presented: &[u8], now: SystemTime) -> Result<Arc<Principal>, Denial> {
-        self.find(presented, now).map(|found| found.principal).map_err(Denial::BadCredential)
+    /// keeper has stopped, ended. Clients must not see the difference. [`Refusal::Down`].
+    pub fn bearer(&self, presented: &[u8], now: SystemTime) -> Result<Arc<Principal>, Refusal> {
+        self.find(presented, now).map(|found| found.principal).map_err(Refusal::from)
     }
 
     /// The same for somebody at the door: failures count against his address, and are recorded;
@@ -206,13 +223,14 @@ impl Auth {
         presented: &[u8],
         caller: &Caller,
         now: SystemTime,
-    ) -> Result<Arc<Principal>, Denial> {
+    ) -> Result<Arc<Principal>, Refusal> {
         match self.find(presented, now) {
             Ok(found) => {
                 self.record_first_use(&found, caller, now);
                 Ok(found.principal)
             }
-            Err(fault) => Err(self.count(fault, caller, now)),
+            Err(Miss::Fault(fault)) => Err(self.count(fault, caller, now).into()),
+            Err(Miss::Unsure) => Err(Miss::Unsure.into()),
         }
     }
 
@@ -229,7 +247,19 @@ impl Auth {
         denial
     }
 
-    fn find(&self, presented: &[u8], now: SystemTime) -> Result<Found, CredentialFault> {
+    fn find(&self, presented: &[u8], now: SystemTime) -> Result<Found, Miss> {
+        match self.index.standing() {
+            Standing::Sure => self.judge(presented, now).map_err(Miss::Fault),
+            // What it does not know, a store may.
+            Standing::In => self.judge(presented, now).map_err(|fault| match fault {
+                CredentialFault::Unknown => Miss::Unsure,
+                other => Miss::Fault(other),
+            }),
+            Standing::Fallen => Err(Miss::Unsure),
+        }
+    }
+
+    fn judge(&self, presented: &[u8], now: SystemTime) -> Result<Found, CredentialFault> {
         let found = match presented.len() {
             ..=Self::MAX_TOKEN_BYTES => self.index.look_up(TokenHash::of_presented(presented), now),
             _ => Err(CredentialFault::Unknown),
@@ -304,6 +334,13 @@ impl Auth {
         // If the store cannot be read now, the session is in force as soon as it can.
         let _ = self.refresh_half(Half::Accounts).await;
         Ok(opened)
+    }
+
+    /// Whether anybody can be let in. Not while a store is down and nothing stands in for it, and
+    /// never again once the keeper has stopped.
+    #[must_use]
+    pub fn can_judge(&self) -> bool {
+        self.index.stands()
     }
 
     /// Whether people can log in at all.

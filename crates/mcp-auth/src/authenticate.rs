@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use mcp_identity::{Caller, CredentialFault, Denial, LeaseEnd, Principal};
 
 use crate::auth::Auth;
+use crate::refusal::Refusal;
 
 /// Decides who is let in. On the path of every request: answers from memory, at once.
 ///
@@ -15,13 +16,14 @@ pub trait Authenticate: Send + Sync {
     /// Whose token this is, if it holds at `now`. `presented` is what followed `Bearer `.
     ///
     /// # Errors
-    /// [`Denial`]: the reason is for the audit log, and clients must not see the difference.
+    /// [`Refusal::Denied`]: the reason is for the audit log, and clients must not see the
+    /// difference. [`Refusal::Down`]: nobody knows.
     fn authenticate(
         &self,
         presented: &[u8],
         caller: &Caller,
         now: SystemTime,
-    ) -> Result<Arc<Principal>, Denial>;
+    ) -> Result<Arc<Principal>, Refusal>;
 
     /// What becomes of somebody who presented something that is no token at all.
     fn malformed(&self, caller: &Caller, now: SystemTime) -> Denial {
@@ -41,7 +43,7 @@ impl Authenticate for Auth {
         presented: &[u8],
         caller: &Caller,
         now: SystemTime,
-    ) -> Result<Arc<Principal>, Denial> {
+    ) -> Result<Arc<Principal>, Refusal> {
         self.admit(presented, caller, now)
     }
 
@@ -74,7 +76,7 @@ impl Authenticate for OpenDoor {
         _presented: &[u8],
         _caller: &Caller,
         _now: SystemTime,
-    ) -> Result<Arc<Principal>, Denial> {
+    ) -> Result<Arc<Principal>, Refusal> {
         Ok(Arc::clone(&self.principal))
     }
 

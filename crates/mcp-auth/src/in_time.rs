@@ -6,17 +6,26 @@ use mcp_store::{StoreError, StoreErrorKind};
 use tokio::time::timeout;
 
 /// How long a store may take for one thing. While the keeper waits for it, no lease ends.
-const LIMIT: Duration = Duration::from_secs(10);
+pub(crate) const LIMIT: Duration = Duration::from_secs(10);
 
 /// What `asking` says, or that `what` did not answer.
 pub(crate) async fn in_time<T, E: From<StoreError>>(
     what: &str,
     asking: impl Future<Output = Result<T, E>>,
 ) -> Result<T, E> {
-    timeout(LIMIT, asking).await.unwrap_or_else(|_| {
+    within(LIMIT, what, asking).await
+}
+
+/// The same with another limit.
+pub(crate) async fn within<T, E: From<StoreError>>(
+    limit: Duration,
+    what: &str,
+    asking: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    timeout(limit, asking).await.unwrap_or_else(|_| {
         Err(E::from(StoreError {
             place: what.to_owned(),
-            fault: format!("no answer within {} s", LIMIT.as_secs()),
+            fault: "no answer in time".to_owned(),
             hint: None,
             kind: StoreErrorKind::Down,
         }))

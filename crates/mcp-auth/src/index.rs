@@ -4,18 +4,35 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwapOption;
 use mcp_identity::{CredentialFault, Principal, TokenHash, UserName};
+use tokio::time::Instant;
 
 /// Every credential that the stores hold, by digest. Closed, it refuses everyone. Tokens and
 /// sessions are swapped apart: a login must not cost what a hundred thousand tokens weigh.
-#[derive(Default)]
 pub(crate) struct Index {
     tokens: ArcSwapOption<Entries>,
     sessions: ArcSwapOption<Entries>,
     last_admin: ArcSwapOption<UserName>,
+    made: Instant,
+    /// [`SURE`], or the millisecond after `made` from which on nothing holds any more.
+    stands_until: AtomicU64,
+}
+
+/// The index is what the stores say.
+const SURE: u64 = u64::MAX;
+
+/// What the word of an index is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It is what the stores say.
+    Sure,
+    /// It stands in for a store that cannot be read.
+    In,
+    /// Nothing stands in any more for a store that cannot be read.
+    Fallen,
 }
 
 /// One snapshot.
@@ -59,7 +76,43 @@ pub(crate) struct Found {
 impl Index {
     /// Knows nothing yet and refuses everyone.
     pub(crate) fn closed() -> Self {
-        Self::default()
+        Self {
+            tokens: ArcSwapOption::empty(),
+            sessions: ArcSwapOption::empty(),
+            last_admin: ArcSwapOption::empty(),
+            made: Instant::now(),
+            stands_until: AtomicU64::new(SURE),
+        }
+    }
+
+    /// A store cannot be read. Until then the index stands in for it, as far as it goes: what it
+    /// does not know, a store may.
+    pub(crate) fn doubt(&self, until: Instant) {
+        self.stands_until.store(self.millis(until), Ordering::Relaxed);
+    }
+
+    /// The index is what the stores say.
+    pub(crate) fn trust(&self) {
+        self.stands_until.store(SURE, Ordering::Relaxed);
+    }
+
+    /// Whether anybody can be let in: the index is what the stores say, or stands in for them.
+    pub(crate) fn stands(&self) -> bool {
+        self.tokens.load().is_some() && self.standing() != Standing::Fallen
+    }
+
+    /// What its word is worth. The clock is read during an outage alone.
+    pub(crate) fn standing(&self) -> Standing {
+        match self.stands_until.load(Ordering::Relaxed) {
+            SURE => Standing::Sure,
+            until if self.millis(Instant::now()) < until => Standing::In,
+            _ => Standing::Fallen,
+        }
+    }
+
+    fn millis(&self, at: Instant) -> u64 {
+        let since: Duration = at.saturating_duration_since(self.made);
+        u64::try_from(since.as_millis()).unwrap_or(SURE).min(SURE - 1)
     }
 
     /// Replaces the whole snapshot of the tokens.

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::auth::{Half, Refresh};
 use crate::check::USER_STORE;
-use crate::in_time::in_time;
+use crate::in_time::{LIMIT, in_time, within};
 use crate::index::Index;
 use crate::ledger::Ledger;
 use crate::people::People;
@@ -40,6 +40,8 @@ pub(crate) struct Stores {
     pub(crate) accounts: Option<Arc<dyn AccountStore>>,
     /// A session that nobody used for so long is over.
     pub(crate) idle: Option<Duration>,
+    /// How long what was read last stands in for a store that is down; `None`: for ever.
+    pub(crate) stands_in: Option<Duration>,
 }
 
 /// Keeps the index of an [`Auth`](crate::Auth) as the stores are. While it lives, credentials are
@@ -52,6 +54,10 @@ pub struct Keeper {
     tokens: Watched<Arc<dyn TokenStore>>,
     ledger: Ledger,
     accounts: Option<KeptAccounts>,
+    index: Arc<Index>,
+    stands_in: Option<Duration>,
+    /// A store was down for longer than anything stands in for it.
+    let_go: bool,
 }
 
 struct KeptAccounts {
@@ -75,6 +81,7 @@ struct Watched<S> {
 
 struct Outage {
     fault: StoreError,
+    since: Instant,
     retry_at: Instant,
     wait: Duration,
 }
@@ -95,28 +102,29 @@ impl Keeper {
         index: Arc<Index>,
         asked: mpsc::Receiver<Refresh>,
     ) -> Result<Self, StoreError> {
-        let Stores { tokens, accounts, idle } = stores;
+        let Stores { tokens, accounts, idle, stands_in } = stores;
         // Listened to before they are read: a change made in between is told.
         let tokens = Watched::new(tokens.changes(), tokens, TOKEN_STORE);
         let mut ledger = Ledger::new(Arc::clone(&index));
-        ledger.settle(read_tokens(&*tokens.store).await?, clock.now());
+        ledger.settle(read_tokens(&*tokens.store, LIMIT).await?, clock.now());
         let accounts = match accounts {
             None => None,
             Some(store) => {
                 let store = Watched::new(store.changes(), store, USER_STORE);
-                let mut people = People::new(index, idle);
-                let (users, sessions) = read_accounts(&*store.store).await?;
+                let mut people = People::new(Arc::clone(&index), idle);
+                let (users, sessions) = read_accounts(&*store.store, LIMIT).await?;
                 people.settle(users, sessions, clock.now());
                 Some(KeptAccounts { store, people, note_at: Instant::now() + NOTE_USES })
             }
         };
-        Ok(Self { clock, asked, tokens, ledger, accounts })
+        Ok(Self { clock, asked, tokens, ledger, accounts, index, stands_in, let_go: false })
     }
 
     /// Keeps until `shutdown`, and refuses everyone after. Never returns before.
     ///
     /// A store that cannot be read leaves the last good credentials in force (they expire all the
-    /// same), is logged once for each distinct fault, and is tried again.
+    /// same) for as long as they may stand in for it, is logged once for each distinct fault, and
+    /// is tried again.
     pub async fn run(mut self, shutdown: impl Future<Output = ()>) {
         tokio::select! {
             biased;
@@ -134,6 +142,7 @@ impl Keeper {
                 Wake::Asked(first) => self.refresh(first).await,
                 Wake::Time => self.read_what_is_due().await,
             }
+            self.mind_outages().await;
             // On each turn, so that a busy store cannot keep an expired lease alive.
             self.ledger.sweep(self.clock.now());
             self.sweep_accounts().await;
@@ -172,6 +181,7 @@ impl Keeper {
             self.tokens.due_at(),
             accounts.and_then(|accounts| accounts.store.due_at()),
             accounts.map(|accounts| accounts.note_at),
+            self.end_of_standing_in().filter(|_| !self.let_go),
         ];
         due.into_iter().flatten().fold(Instant::now() + to_expiry, Instant::min)
     }
@@ -210,6 +220,8 @@ impl Keeper {
         let (tokens, accounts) = (wants(Half::Tokens), wants(Half::Accounts));
         let tokens = if tokens { self.read_tokens().await } else { Ok(()) };
         let accounts = if accounts { self.read_accounts().await } else { Ok(()) };
+        // Before it is said that all is in force: until then nobody might be let in.
+        self.mind_outages().await;
         for Refresh { what, done } in waiting {
             let outcome = match what {
                 Half::Tokens => tokens.clone(),
@@ -221,18 +233,62 @@ impl Keeper {
         }
     }
 
+    /// When nothing stands in any more for a store that is down; `None`: none is, or for ever.
+    fn end_of_standing_in(&self) -> Option<Instant> {
+        let accounts = self.accounts.as_ref().and_then(|accounts| accounts.store.outage.as_ref());
+        let outages = self.tokens.outage.as_ref().into_iter().chain(accounts);
+        let since = outages.map(|outage| outage.since).min()?;
+        since.checked_add(self.stands_in?)
+    }
+
+    /// Lets everything go when nothing stands in any more for a store that is down, and takes it
+    /// up again when all can be read.
+    async fn mind_outages(&mut self) {
+        if self.let_go && self.end_of_standing_in().is_none() {
+            self.let_go = false;
+            // One may have been read before the other was down.
+            self.read_half(Half::Both).await;
+        }
+        match self.end_of_standing_in() {
+            None => self.index.trust(),
+            Some(until) => {
+                self.index.doubt(until);
+                if until <= Instant::now() && !self.let_go {
+                    self.let_go();
+                }
+            }
+        }
+    }
+
+    fn let_go(&mut self) {
+        self.let_go = true;
+        self.ledger.let_go();
+        if let Some(accounts) = &mut self.accounts {
+            accounts.people.let_go();
+        }
+        tracing::error!("Nobody is let in until the credentials can be read again");
+    }
+
+    /// How long one reading may take: not beyond the moment at which leases must end.
+    fn patience(&self) -> Duration {
+        let left = self.end_of_standing_in().filter(|_| !self.let_go);
+        left.map_or(LIMIT, |end| end.saturating_duration_since(Instant::now()).min(LIMIT))
+    }
+
     async fn read_tokens(&mut self) -> Result<(), StoreError> {
+        let patience = self.patience();
         // Before the reading, so that what changes during it is told again.
         self.tokens.changes.skip();
-        let records = self.tokens.note(read_tokens(&*self.tokens.store).await)?;
+        let records = self.tokens.note(read_tokens(&*self.tokens.store, patience).await)?;
         self.ledger.settle(records, self.clock.now());
         Ok(())
     }
 
     async fn read_accounts(&mut self) -> Result<(), StoreError> {
+        let patience = self.patience();
         let Some(accounts) = &mut self.accounts else { return Ok(()) };
         accounts.store.changes.skip();
-        let read = read_accounts(&*accounts.store.store).await;
+        let read = read_accounts(&*accounts.store.store, patience).await;
         let (users, sessions) = accounts.store.note(read)?;
         accounts.people.settle(users, sessions, self.clock.now());
         Ok(())
@@ -317,9 +373,10 @@ impl<S> Watched<S> {
             let hint = fault.hint.as_deref().unwrap_or_default();
             tracing::error!(error = %fault, hint, "Kept what was last read of the {}", self.what);
         }
+        let since = before.as_ref().map_or_else(Instant::now, |outage| outage.since);
         let wait = before.map_or(RETRY, |outage| (outage.wait * 2).min(RECHECK));
         let retry_at = Instant::now() + wait;
-        self.outage = Some(Outage { fault: fault.clone(), retry_at, wait });
+        self.outage = Some(Outage { fault: fault.clone(), since, retry_at, wait });
     }
 }
 
@@ -341,15 +398,19 @@ fn until(end: SystemTime, now: SystemTime) -> Duration {
     end.duration_since(now).unwrap_or_default()
 }
 
-async fn read_tokens(store: &dyn TokenStore) -> Result<Vec<TokenRecord>, StoreError> {
-    in_time(TOKEN_STORE, store.all()).await
+async fn read_tokens(
+    store: &dyn TokenStore,
+    patience: Duration,
+) -> Result<Vec<TokenRecord>, StoreError> {
+    within(patience, TOKEN_STORE, store.all()).await
 }
 
 /// Sessions first: what a session hangs on is then as new as the session.
 async fn read_accounts(
     store: &dyn AccountStore,
+    patience: Duration,
 ) -> Result<(Vec<Account>, Vec<LoginSession>), StoreError> {
-    in_time(USER_STORE, async {
+    within(patience, USER_STORE, async {
         let sessions = store.sessions().await?;
         Ok((store.accounts().await?, sessions))
     })

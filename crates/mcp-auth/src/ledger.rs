@@ -109,6 +109,15 @@ impl Ledger {
         turned
     }
 
+    /// Lets everything go: nobody knows any more what holds.
+    pub(crate) fn let_go(&mut self) {
+        let mut ended = Ended::new();
+        for kept in std::mem::take(&mut self.kept).into_values() {
+            put_out(kept, EndReason::Unkept, &mut ended);
+        }
+        self.publish(ended);
+    }
+
     fn publish(&mut self, ended: Ended) {
         let held = |kept: &Kept| kept.held.is_some().then_some(kept.record.expires_at).flatten();
         self.next_expiry = self.kept.values().filter_map(held).min();

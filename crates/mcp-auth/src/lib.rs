@@ -4,7 +4,9 @@
 //! wait, no store. [`Keeper`] is its other half and the only one that changes the answer: it reads
 //! the store again when word of a change comes, replaces the entry, and ends the old [`Lease`],
 //! on which everything that acts for the caller waits. When the keeper stops, for whatever
-//! reason, `Auth` refuses everyone.
+//! reason, `Auth` refuses everyone. While a store cannot be read, what was read last holds: for
+//! as long as [`AuthBuilder::stands_in`] says, and then nobody is let in and nobody refused
+//! ([`Refusal::Down`]).
 //!
 //! With [`Accounts`], people log in, too: [`Auth::log_in`] gives a session for a name and a
 //! password, whose token opens the same doors. It tells nobody whether a name exists, and looks at
@@ -93,6 +95,7 @@ mod login;
 mod passwords;
 mod people;
 mod recorder;
+mod refusal;
 mod settings;
 mod share;
 
@@ -101,6 +104,7 @@ pub use authenticate::{Authenticate, OpenDoor};
 pub use credential::Issue;
 pub use keeper::Keeper;
 pub use login::{Attempt, LoginRejection, OpenedSession};
+pub use refusal::Refusal;
 #[cfg(feature = "jwt")]
 pub use settings::JwtSettings;
 pub use settings::{Accounts, LoginSettings};

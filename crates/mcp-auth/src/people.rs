@@ -147,6 +147,17 @@ impl People {
         }
     }
 
+    /// Lets everything go: nobody knows any more what holds.
+    pub(crate) fn let_go(&mut self) {
+        let mut ended = Ended::default();
+        let users = std::mem::take(&mut self.users).into_values();
+        ended.users.extend(users.map(|user| (user.end, EndReason::Unkept)));
+        for kept in std::mem::take(&mut self.sessions).into_values() {
+            ended.session(kept, EndReason::Unkept);
+        }
+        self.publish(ended);
+    }
+
     /// Ends what is over since.
     pub(crate) fn sweep(&mut self, now: SystemTime) {
         let mut ended = Ended::default();

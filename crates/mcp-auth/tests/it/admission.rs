@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_auth::{Auth, Authenticate as _, Keeper};
+use mcp_auth::{Auth, Authenticate as _, Keeper, Refusal};
 use mcp_identity::{
     Actor, AuditAction, AuditOutcome, Clock as _, CredentialFault, Denial, PrincipalId, Subject,
     TokenId,
@@ -38,7 +38,10 @@ impl Door {
 
     fn admit(&self, from: &str, token: &str) -> Result<PrincipalId, Denial> {
         let admitted = self.auth.admit(token.as_bytes(), &caller(from), self.clock.now());
-        admitted.map(|principal| principal.id.clone())
+        admitted.map(|principal| principal.id.clone()).map_err(|refusal| match refusal {
+            Refusal::Denied(denial) => denial,
+            Refusal::Down { .. } => panic!("nothing is down here"),
+        })
     }
 
     fn refuses(&self, from: &str) -> bool {

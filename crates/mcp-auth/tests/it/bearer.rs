@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mcp_auth::{Auth, Authenticate as _, OpenDoor};
+use mcp_auth::{Auth, Authenticate as _, OpenDoor, Refusal};
 use mcp_identity::{Clock as _, CredentialFault, DatabaseGrant, Denial, PrincipalId};
 use mcp_identity::{DatabaseName, RoleName};
 use mcp_store::TokenRecord;
@@ -29,7 +29,7 @@ async fn a_kept_token_is_let_in_with_the_rights_of_its_record() {
 #[tokio::test(start_paused = true)]
 async fn a_token_that_is_not_kept_is_unknown() {
     let house = House::with(&[record("good")]).await;
-    let unknown = Denial::BadCredential(CredentialFault::Unknown);
+    let unknown = Refusal::from(Denial::BadCredential(CredentialFault::Unknown));
     for token in ["", "goo", "good ", "Good", "another"] {
         let refused = house.auth.bearer(token.as_bytes(), house.clock.now()).unwrap_err();
         assert_eq!(refused, unknown, "{token:?}");
@@ -58,14 +58,14 @@ async fn a_token_is_expired_at_the_instant_it_names_though_nobody_swept() {
     let almost = now + Duration::from_mins(1) - Duration::from_nanos(1);
     assert!(house.auth.bearer(b"short", almost).is_ok());
     let refused = house.auth.bearer(b"short", now + Duration::from_mins(1)).unwrap_err();
-    assert_eq!(refused, Denial::BadCredential(CredentialFault::Expired));
+    assert_eq!(refused, Denial::BadCredential(CredentialFault::Expired).into());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_token_that_was_expired_when_it_was_loaded_is_told_from_an_unknown_one() {
     let house = House::with(&[expiring("old", Duration::ZERO)]).await;
     let refused = house.auth.bearer(b"old", house.clock.now()).unwrap_err();
-    assert_eq!(refused, Denial::BadCredential(CredentialFault::Expired));
+    assert_eq!(refused, Denial::BadCredential(CredentialFault::Expired).into());
 }
 
 #[test]

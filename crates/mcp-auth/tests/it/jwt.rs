@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use mcp_auth::{Issue, JwtSettings, LoginSettings, OpenedSession};
+use mcp_auth::{Issue, JwtSettings, LoginSettings, OpenedSession, Refusal};
 use mcp_identity::{CredentialFault, Denial, PlainToken, SigningSecret};
 use mcp_store::{AccountStore as _, UserEdit};
 use ring::hmac;
@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 use crate::support::{Household, PASSWORD, attempt, caller, settings, user};
 
 const SECRET: &str = "a secret of thirty-two bytes, or more";
-const UNKNOWN: Denial = Denial::BadCredential(CredentialFault::Unknown);
-const EXPIRED: Denial = Denial::BadCredential(CredentialFault::Expired);
+const UNKNOWN: Refusal = Refusal::Denied(Denial::BadCredential(CredentialFault::Unknown));
+const EXPIRED: Refusal = Refusal::Denied(Denial::BadCredential(CredentialFault::Expired));
 
 /// A house that signs.
 async fn signing(settings: LoginSettings) -> Household {

@@ -42,7 +42,7 @@ async fn a_lease_ends_only_when_its_token_is_refused_already() {
     });
     house.store.remove(by_id("gone")).await.unwrap();
     let again = holder.await.unwrap();
-    assert_eq!(again.unwrap_err(), Denial::BadCredential(CredentialFault::Unknown));
+    assert_eq!(again.unwrap_err(), Denial::BadCredential(CredentialFault::Unknown).into());
 }
 
 #[tokio::test(start_paused = true)]
@@ -186,7 +186,7 @@ async fn a_keeper_that_is_told_to_stop_ends_every_lease_and_refuses_everyone() {
     house.keeping.await.unwrap();
     assert_eq!(good.lease.why(), Some(EndReason::Unkept));
     let refused = house.auth.bearer(b"good", house.clock.now()).unwrap_err();
-    assert_eq!(refused, Denial::BadCredential(CredentialFault::Ended));
+    assert_eq!(refused, Denial::BadCredential(CredentialFault::Ended).into());
     assert_eq!(house.auth.refresh().await, Err(RefreshError::Stopped));
 }
 

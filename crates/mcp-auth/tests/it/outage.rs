@@ -1,12 +1,13 @@
-//! A store that is down puts nobody out, and hides nothing when it comes back.
+//! A store that is down puts nobody out before its time, and hides nothing when it comes back.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use mcp_auth::{OpenError, RefreshError};
-use mcp_identity::{Clock as _, EndReason};
+use mcp_auth::{Auth, OpenError, RefreshError, Refusal};
+use mcp_identity::{Clock as _, CredentialFault, Denial, EndReason};
 use mcp_store::{StoreErrorKind, TokenStore as _};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata};
@@ -78,6 +79,80 @@ async fn a_keeper_stops_though_its_store_hangs() {
     house.stop.send(()).unwrap();
     house.keeping.await.unwrap();
     assert_eq!(began.elapsed(), Duration::ZERO);
+}
+
+/// A house in which what was read last stands in for so long.
+async fn standing_in(limit: Duration) -> House {
+    let (store, clock) = (Tokens::with(&[record("good")]).await, JumpingClock::new());
+    let (store, clock) = (Arc::new(store), Arc::new(clock));
+    let builder = Auth::builder(store.clone()).clock(clock.clone()).stands_in(limit);
+    let (auth, keeper) = builder.open().await.unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let keeping = tokio::spawn(keeper.run(async {
+        let _ = stopped.await;
+    }));
+    House { store, clock, auth, keeping, stop }
+}
+
+fn refused(house: &House, token: &str) -> Option<Refusal> {
+    house.auth.bearer(token.as_bytes(), house.clock.now()).err()
+}
+
+fn is_down(refusal: Option<Refusal>) -> bool {
+    matches!(refusal, Some(Refusal::Down { retry_after }) if !retry_after.is_zero())
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_read_last_stands_in_until_its_time_and_then_nobody_is_let_in_nor_refused() {
+    let house = standing_in(Duration::from_mins(5)).await;
+    let unknown = Refusal::Denied(Denial::BadCredential(CredentialFault::Unknown));
+    assert_eq!(refused(&house, "bad"), Some(unknown));
+    let good = house.auth.bearer(b"good", house.clock.now()).unwrap();
+    house.store.turn(Mood::Down(outage("no route")));
+    house.auth.refresh().await.unwrap_err();
+    let noticed = Instant::now();
+    assert!(house.lets_in("good") && house.auth.can_judge());
+    assert!(is_down(refused(&house, "bad")), "another server may have made it meanwhile");
+    assert_eq!(good.lease.ended().await, EndReason::Unkept);
+    let held = noticed.elapsed();
+    let limit = Duration::from_mins(5);
+    assert!((limit..limit + Duration::from_secs(1)).contains(&held), "{held:?}");
+    assert!(is_down(refused(&house, "good")) && !house.auth.can_judge());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_hangs_does_not_lengthen_the_time() {
+    let house = standing_in(Duration::from_secs(12)).await;
+    let good = house.auth.bearer(b"good", house.clock.now()).unwrap();
+    house.store.turn(Mood::Hung);
+    house.auth.refresh().await.unwrap_err();
+    let noticed = Instant::now();
+    assert_eq!(good.lease.ended().await, EndReason::Unkept);
+    assert!(noticed.elapsed() <= Duration::from_secs(13), "{:?}", noticed.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_nothing_stands_in_the_first_failure_lets_nobody_in() {
+    let house = standing_in(Duration::ZERO).await;
+    let good = house.auth.bearer(b"good", house.clock.now()).unwrap();
+    house.store.turn(Mood::Down(outage("no route")));
+    house.auth.refresh().await.unwrap_err();
+    assert!(is_down(refused(&house, "good")) && good.lease.is_ended());
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_an_outage_that_was_too_long_all_is_as_the_store_says() {
+    let house = standing_in(Duration::from_mins(5)).await;
+    house.store.turn(Mood::Down(outage("no route")));
+    house.auth.refresh().await.unwrap_err();
+    sleep(Duration::from_mins(6)).await;
+    assert!(is_down(refused(&house, "good")));
+    house.store.insert(record("new")).await.unwrap();
+    house.store.turn(Mood::Well);
+    house.auth.refresh().await.unwrap();
+    assert!(house.lets_in("good") && house.lets_in("new") && house.auth.can_judge());
+    let unknown = Refusal::Denied(Denial::BadCredential(CredentialFault::Unknown));
+    assert_eq!(refused(&house, "bad"), Some(unknown));
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_auth::LoginSettings;
+use mcp_auth::{LoginSettings, Refusal};
 use mcp_identity::{CredentialFault, Denial, EndReason, Lease, PrincipalId, RoleName};
 use mcp_store::{AccountStore as _, SessionSelector, UserEdit};
 use tokio::time::advance;
@@ -28,7 +28,7 @@ async fn a_session_lasts_a_day_by_the_clock() {
     house.clock.set_to(Duration::from_nanos(24 * 3_600_000_000_000 - 1));
     assert!(house.lets_in(&opened));
     house.clock.set_to(DAY);
-    let expired = Denial::BadCredential(CredentialFault::Expired);
+    let expired: Refusal = Denial::BadCredential(CredentialFault::Expired).into();
     assert_eq!(house.bearer(&opened.token).unwrap_err(), expired);
     // The keeper looks at the clock twice a minute.
     advance(Duration::from_secs(30)).await;
@@ -256,7 +256,7 @@ async fn an_outage_puts_nobody_out_and_a_stopped_keeper_everybody() {
     assert!(house.lets_in(&opened));
     house.stop().await;
     assert_eq!(lease.why(), Some(EndReason::Unkept));
-    let ended = Denial::BadCredential(CredentialFault::Ended);
+    let ended: Refusal = Denial::BadCredential(CredentialFault::Ended).into();
     assert_eq!(house.bearer(&opened.token).unwrap_err(), ended);
 }
 

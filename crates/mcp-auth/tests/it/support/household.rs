@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_auth::{
-    Accounts, Attempt, Auth, AuthBuilder, LoginRejection, LoginSettings, OpenedSession,
+    Accounts, Attempt, Auth, AuthBuilder, LoginRejection, LoginSettings, OpenedSession, Refusal,
 };
-use mcp_identity::{Clock as _, Denial, Password, PlainToken, Principal, SystemEntropy, UserName};
+use mcp_identity::{Clock as _, Password, PlainToken, Principal, SystemEntropy, UserName};
 use mcp_password::{Algorithm, Asker, Hasher, Settings};
 use mcp_store::{Account, AccountStore as _, MemoryTokens, StoredHash, UserEdit, UserRecord};
 use mcp_throttle::{LockoutPolicy, Quota};
@@ -159,7 +159,7 @@ impl Household {
         self.log_in(name, PASSWORD).await.unwrap()
     }
 
-    pub(crate) fn bearer(&self, token: &PlainToken) -> Result<Arc<Principal>, Denial> {
+    pub(crate) fn bearer(&self, token: &PlainToken) -> Result<Arc<Principal>, Refusal> {
         self.auth.bearer(token.expose().as_bytes(), self.clock.now())
     }
 
