@@ -17,7 +17,7 @@ use crate::store::Told;
 
 /// The first wait for a connection that broke, doubled up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_millis(100);
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// How often the listening connection is asked whether it still stands. A peer that vanished
 /// without a word is noticed after this and [`ANSWER`].

@@ -55,7 +55,7 @@ pub(crate) async fn prepare(pool: &Pool) -> Result<(), StoreError> {
     Ok(())
 }
 
-async fn is_ready(place: &str, client: &impl GenericClient) -> Result<bool, StoreError> {
+pub(crate) async fn is_ready(place: &str, client: &impl GenericClient) -> Result<bool, StoreError> {
     // Not `to_regclass`: that may answer from before the wait for the lock.
     const IS_THERE: &str = "SELECT EXISTS (SELECT FROM pg_catalog.pg_class \
         WHERE relname = 'mcp_schema' AND relnamespace = 'public'::regnamespace)";
@@ -112,7 +112,7 @@ async fn make(place: &str, target: &Target, work: &Transaction<'_>) -> Result<()
 }
 
 /// Is this a database in which our tables can stand?
-async fn may_be_made(
+pub(crate) async fn may_be_made(
     place: &str,
     target: &Target,
     work: &Transaction<'_>,
