@@ -39,6 +39,7 @@ pub(crate) fn complete(
         }
     }
     check_tls(settings)?;
+    check_users(settings)?;
     check_mail(settings)?;
     check_names(settings)
 }
@@ -121,9 +122,6 @@ fn derive(
             let folder = users.and_then(Path::parent).filter(|path| path != &Path::new(""));
             path(folder.unwrap_or(Path::new(".")))
         }
-        key if key.starts_with("smtp.") || key.starts_with("mail.") => {
-            Ok(derive_mail(settings, key))
-        }
         "databases[].name" if index == 0 => Ok(Some(Value::Text("default".into()))),
         "databases[].name" => Err(unnamed(settings, place)),
         // As libpq does; beside a url the user is the url's, and so is this.
@@ -136,8 +134,26 @@ fn derive(
             Some(home) => path(&Path::new(home).join(".pgpass")),
             None => Ok(None),
         },
-        _ => Ok(None),
+        key => Ok(derive_users(settings, key).or_else(|| derive_mail(settings, key))),
     }
+}
+
+fn derive_users(settings: &Settings, key: &str) -> Option<Value> {
+    let is_file = user_store(settings) == "file";
+    match key {
+        "users.store" => Some(Value::Text(user_store(settings).into())),
+        "http.auth.max_failed_attempts_before_lockout" => {
+            Some(Value::Integer(if is_file { 0 } else { 5 }))
+        }
+        "http.auth.lockout_duration_minutes" => Some(Value::Integer(if is_file { 0 } else { 15 })),
+        _ => None,
+    }
+}
+
+/// Whoever names a database for the users wants them there.
+fn user_store(settings: &Settings) -> &str {
+    let has_dsn = get(settings, "users.database_dsn", 0).is_some();
+    text(settings, "users.store", 0).unwrap_or(if has_dsn { "postgres" } else { "file" })
 }
 
 fn derive_mail(settings: &Settings, key: &str) -> Option<Value> {
@@ -177,6 +193,16 @@ fn check_tls(settings: &Settings) -> Result<(), ConfigError> {
         }
     }
     Ok(())
+}
+
+fn check_users(settings: &Settings) -> Result<(), ConfigError> {
+    if user_store(settings) == "file" {
+        return Ok(());
+    }
+    check_beside(settings, "users.store", "users.database_dsn").map_err(|error| {
+        error
+            .with_hint("set USER_DATABASE_DSN, or users.database_dsn_file for a file that holds it")
+    })
 }
 
 /// Does the key that is needed beside another stand there?

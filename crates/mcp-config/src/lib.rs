@@ -60,5 +60,5 @@ pub use section::mail::{MailConfig, MailOutbox};
 pub use section::passwords::{PasswordAlgorithm, PasswordPolicy, PasswordsConfig};
 pub use section::smtp::SmtpConfig;
 pub use section::state::StateConfig;
-pub use section::users::UsersConfig;
+pub use section::users::{UserStore, UsersConfig, UsersFallback, UsersPool};
 pub use show::{Changed, Shown, changes, show};

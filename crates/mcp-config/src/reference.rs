@@ -22,6 +22,11 @@ pub fn schema_json() -> String {
             describe(parent, key);
         }
     }
+    for key in table::places().map(Place::key) {
+        if let Some(path) = key.other_path {
+            describe_other_path(&mut schema, path, key);
+        }
+    }
     // `#`: indented. Writing a schema into a string cannot fail, which `to_string_pretty` hides.
     format!("{:#}\n", sorted(schema))
 }
@@ -39,7 +44,7 @@ pub fn reference_markdown() -> String {
             let meaning = parent.and_then(|parent| meaning(parent, key)).unwrap_or_default();
             let cells = [
                 code(key.path),
-                meaning,
+                meaning + &other_path(key),
                 key.kind.to_string(),
                 default(key),
                 environment(key),
@@ -145,6 +150,23 @@ fn describe(parent: &mut Json, key: &Key) {
     }
 }
 
+/// Adds the second path of a key, a section and a name.
+fn describe_other_path(schema: &mut Json, path: &str, key: &Key) {
+    let Some((section, name)) = path.split_once('.') else { return };
+    let description = format!("Another name of `{}`.", key.path);
+    let names = [name.to_owned(), format!("{name}_file")];
+    let properties: serde_json::Map<String, Json> = names
+        .into_iter()
+        .take(if key.is_secret() { 2 } else { 1 })
+        .map(|name| {
+            (name, serde_json::json!({ "type": ["string", "null"], "description": description }))
+        })
+        .collect();
+    schema["properties"][section] = serde_json::json!({
+        "type": ["object", "null"], "additionalProperties": false, "properties": properties,
+    });
+}
+
 fn code(text: &str) -> String {
     format!("`{text}`")
 }
@@ -154,6 +176,10 @@ fn default(key: &Key) -> String {
         Fallback::Is(text) => code(text),
         Fallback::Derived(words) | Fallback::Unset(words) => words.to_owned(),
     }
+}
+
+fn other_path(key: &Key) -> String {
+    key.other_path.map(|path| format!(" In a file also `{path}`.")).unwrap_or_default()
 }
 
 fn environment(key: &Key) -> String {

@@ -34,7 +34,7 @@ pub struct Config {
     ///
     /// Never empty.
     pub databases: Vec<DatabaseConfig>,
-    /// Where the accounts are.
+    /// Where credentials are kept, and what holds while that place cannot be asked.
     pub users: UsersConfig,
     /// Which passwords may be chosen, and how they are hashed.
     pub passwords: PasswordsConfig,

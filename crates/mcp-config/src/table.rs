@@ -35,6 +35,8 @@ pub(crate) struct Key {
     /// Names in the environment that are weaker than the file.
     pub(crate) ambient: &'static [&'static str],
     pub(crate) flag: Option<&'static str>,
+    /// A second path in the file, which means the same.
+    pub(crate) other_path: Option<&'static str>,
     pub(crate) reload: Reload,
     pub(crate) beside_url: BesideUrl,
 }
@@ -82,6 +84,7 @@ impl Key {
             aliases: &[],
             ambient: &[],
             flag: None,
+            other_path: None,
             reload: Reload::Restart,
             beside_url: BesideUrl::Free,
         }
@@ -99,6 +102,11 @@ impl Key {
 
     pub(crate) const fn flag(mut self, flag: &'static str) -> Self {
         self.flag = Some(flag);
+        self
+    }
+
+    pub(crate) const fn also_in_files(mut self, path: &'static str) -> Self {
+        self.other_path = Some(path);
         self
     }
 
@@ -176,10 +184,15 @@ pub(crate) fn find_row(path: &str) -> Option<Place> {
     places().find(|place| place.key().path == path)
 }
 
+/// The row of a key, by either of its paths.
+fn find_in_file(path: &str) -> Option<Place> {
+    find_row(path).or_else(|| places().find(|place| place.key().other_path == Some(path)))
+}
+
 /// The key at a path with or without index: `http.address`, `databases[1].password_file`.
 pub(crate) fn find(path: &str) -> Option<Found> {
     let (pattern, index) = without_index(path);
-    let row = |path: &str| find_row(path).filter(|place| place.is_indexed() == index.is_some());
+    let row = |path: &str| find_in_file(path).filter(|place| place.is_indexed() == index.is_some());
     let found = |place: Place, is_file| Found { place: place.at(index.unwrap_or(0)), is_file };
     if let Some(place) = row(&pattern) {
         return Some(found(place, false));
@@ -190,9 +203,10 @@ pub(crate) fn find(path: &str) -> Option<Found> {
 
 /// Do keys stand below this path? `http.auth`, `databases[]`.
 pub(crate) fn is_section(pattern: &str) -> bool {
-    places().any(|place| {
-        place.key().path.strip_prefix(pattern).is_some_and(|rest| rest.starts_with(['.', '[']))
-    })
+    let is_below =
+        |path: &str| path.strip_prefix(pattern).is_some_and(|rest| rest.starts_with(['.', '[']));
+    let key = |place: Place| std::iter::once(place.key().path).chain(place.key().other_path);
+    places().flat_map(key).any(is_below)
 }
 
 /// The valid name that is nearest to a path, if one is near: a key or a section.

@@ -84,11 +84,15 @@ pub(crate) const KEYS: &[Key] = &[
     Key::new(
         "http.auth.max_failed_attempts_before_lockout",
         Kind::Integer { min: 0, max: 10_000 },
-        Is("0"),
+        Derived("`0`; `5` where PostgreSQL keeps the users"),
     )
     .aliases(&["PGEDGE_AUTH_MAX_FAILED_ATTEMPTS_BEFORE_LOCKOUT", "MAX_FAILED_LOGIN_ATTEMPTS"]),
-    Key::new("http.auth.lockout_duration_minutes", MINUTES, Is("0"))
-        .aliases(&["ACCOUNT_LOCKOUT_DURATION_MINUTES"]),
+    Key::new(
+        "http.auth.lockout_duration_minutes",
+        MINUTES,
+        Derived("`0`; `15` where PostgreSQL keeps the users"),
+    )
+    .aliases(&["ACCOUNT_LOCKOUT_DURATION_MINUTES"]),
     Key::new("http.auth.session_ttl_hours", Kind::Integer { min: 1, max: 8_760 }, Is("24"))
         .aliases(&["JWT_EXPIRY_HOURS"]),
     Key::new("http.auth.session_idle_minutes", MINUTES, Is("0")),

@@ -1,20 +1,108 @@
-//! `users`: where the accounts are, as far as a configuration says.
+//! `users`: where credentials are kept, and what holds while that place cannot be asked.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::table::Fallback::Is;
+use crate::secret::Secret;
+use crate::table::Fallback::{Derived, Is, Unset};
 use crate::table::Key;
-use crate::value::Kind;
+use crate::value::{DurationText, Kind};
 
-pub(crate) const KEYS: &[Key] =
-    &[Key::new("users.allow_shared_auth_database", Kind::Bool, Is("false"))];
+const LIFE: Kind = Kind::Duration { min_ms: 1_000, max_ms: 86_400_000 };
 
-/// Where the accounts are.
+pub(crate) const KEYS: &[Key] = &[
+    Key::new(
+        "users.store",
+        Kind::OneOf(&["file", "postgres"]),
+        Derived("`postgres` once `users.database_dsn` is given, else `file`"),
+    )
+    .flag("--store"),
+    Key::new("users.database_dsn", Kind::Secret, Unset("none; PostgreSQL needs one"))
+        .aliases(&["USER_DATABASE_DSN"])
+        .also_in_files("security.user_database_dsn"),
+    Key::new("users.fallback", Kind::OneOf(&["fail", "cached"]), Is("cached")),
+    Key::new("users.cache_ttl", Kind::Duration { min_ms: 30_000, max_ms: 60_000 }, Is("60s")),
+    Key::new(
+        "users.cache_max_stale",
+        Kind::Duration { min_ms: 1_000, max_ms: 3_600_000 },
+        Is("300s"),
+    ),
+    Key::new("users.pool.max", Kind::Integer { min: 1, max: 1_000 }, Is("25")),
+    Key::new("users.pool.idle", Kind::Integer { min: 0, max: 1_000 }, Is("5")),
+    Key::new("users.pool.lifetime", LIFE, Is("300s")),
+    Key::new("users.pool.idle_time", LIFE, Is("60s")),
+    Key::new("users.allow_shared_auth_database", Kind::Bool, Is("false")),
+];
+
+/// Where credentials are kept, and what holds while that place cannot be asked.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UsersConfig {
+    /// Where accounts, sessions and API tokens are kept: in files, for one server, or in
+    /// PostgreSQL, for any number of them.
+    pub store: UserStore,
+    /// The database of accounts, sessions and API tokens, as `postgres://…` or `key=value` pairs.
+    ///
+    /// There when `store` is `postgres`. Only whoever connects reads it.
+    pub database_dsn: Option<Secret>,
+    /// What holds while that database cannot be asked: nothing (`fail`), or for a while what was
+    /// read of it last (`cached`). Logins are answered 503 in either case.
+    pub fallback: UsersFallback,
+    /// How late a change made on another server is seen here at most, while the database answers
+    /// and tells of no changes.
+    #[serde(deserialize_with = "DurationText::deserialize")]
+    #[schemars(with = "DurationText")]
+    pub cache_ttl: Duration,
+    /// How long `cached` lasts.
+    #[serde(deserialize_with = "DurationText::deserialize")]
+    #[schemars(with = "DurationText")]
+    pub cache_max_stale: Duration,
+    /// The connections to that database.
+    pub pool: UsersPool,
     /// Serve a database in which the login of the queries can read this server's own accounts,
     /// sessions or reset tokens.
     pub allow_shared_auth_database: bool,
+}
+
+/// The connections to the database of accounts.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UsersPool {
+    /// Connections at a time, besides the one that hears of changes.
+    pub max: NonZeroUsize,
+    /// Connections that may lie idle.
+    pub idle: usize,
+    /// A connection older than this is closed when it comes back.
+    #[serde(deserialize_with = "DurationText::deserialize")]
+    #[schemars(with = "DurationText")]
+    pub lifetime: Duration,
+    /// A connection that nobody used for so long is closed.
+    #[serde(deserialize_with = "DurationText::deserialize")]
+    #[schemars(with = "DurationText")]
+    pub idle_time: Duration,
+}
+
+/// Where credentials are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum UserStore {
+    /// In files.
+    File,
+    /// In PostgreSQL.
+    Postgres,
+}
+
+/// What holds while the database of accounts cannot be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum UsersFallback {
+    /// Nothing.
+    Fail,
+    /// For a while, what was read last.
+    Cached,
 }

@@ -8,6 +8,7 @@ mod mail;
 mod precedence;
 mod report;
 mod source_examples;
+mod users;
 
 use std::path::PathBuf;
 
