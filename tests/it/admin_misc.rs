@@ -140,12 +140,12 @@ fn the_reference_page_is_what_the_command_line_says() {
 }
 
 #[test]
-fn a_store_of_later_is_refused_in_a_sentence() {
+fn postgresql_without_a_database_is_refused_in_a_sentence() {
     let admin = Admin::new();
     assert_snapshot!(admin.transcript(&["--store", "postgres", "users", "list"]), @r"
-    Error: --store postgres comes with a later version
-    hint: this version keeps credentials in files: --store file
-    exit 64
+    Error: --store: users.store: needs users.database_dsn
+    hint: set USER_DATABASE_DSN, or users.database_dsn_file for a file that holds it
+    exit 1
     ");
     admin.add_user("alice", &[]);
     assert_eq!(admin.run(&["--store", "file", "users", "list"]).status.code(), Some(0));

@@ -29,6 +29,7 @@ mod hot_reload;
 mod mail_sending;
 mod mail_test;
 mod one_server;
+mod postgres_store;
 mod queries;
 mod readme;
 mod resources;

@@ -1,10 +1,17 @@
-//! Where the accounts are: the users file, and the state database beside it.
+//! Where the accounts are: the users file, and the state database beside it; or PostgreSQL.
 
+use std::ops::Deref;
+
+use mcp_config::UserStore;
 use mcp_identity::UserName;
-use mcp_store::{Account, AccountStore as _, EditRejection, LoginSession};
+use mcp_store::{
+    Account, AccountStore, AddRejection, EditRejection, LoginSession, StoreError, UserRecord,
+};
 use mcp_store_file::{FileAccounts, FileAccountsSettings, UserFile};
+use mcp_store_postgres::PostgresStore;
 
 use crate::desk::Desk;
+use crate::dsn;
 use crate::output::{Fault, warn};
 
 /// The state database, in `state.directory`.
@@ -16,11 +23,50 @@ pub(crate) struct Known {
     pub(crate) sessions: Vec<LoginSession>,
 }
 
-/// Opens both, for a change. Makes what is not there.
-pub(crate) fn open(desk: &Desk) -> Result<FileAccounts, Fault> {
+/// Accounts, open for a change.
+pub(crate) enum Accounts {
+    Files(FileAccounts),
+    Postgres(PostgresStore),
+}
+
+impl Deref for Accounts {
+    type Target = dyn AccountStore;
+
+    fn deref(&self) -> &Self::Target {
+        match self {
+            Self::Files(files) => files,
+            Self::Postgres(store) => store,
+        }
+    }
+}
+
+impl Accounts {
+    /// Adds accounts: to the users file in one change, all that it takes or none; to PostgreSQL
+    /// one after the other. Says of each whether it was taken.
+    pub(crate) async fn add_all(
+        &self,
+        records: Vec<UserRecord>,
+    ) -> Result<Vec<Result<(), AddRejection>>, StoreError> {
+        let store = match self {
+            Self::Files(files) => return files.add_accounts(records).await,
+            Self::Postgres(store) => store,
+        };
+        let mut answers = Vec::with_capacity(records.len());
+        for record in records {
+            answers.push(store.add_account(record).await);
+        }
+        Ok(answers)
+    }
+}
+
+/// Opens them, for a change. Makes what is not there.
+pub(crate) fn open(desk: &Desk) -> Result<Accounts, Fault> {
     let config = desk.config()?;
+    if config.users.store == UserStore::Postgres {
+        return Ok(Accounts::Postgres(dsn::open(desk)?));
+    }
     let settings = FileAccountsSettings::new(&config.http.auth.user_file, &config.state.directory);
-    Ok(FileAccounts::open(settings.for_its_owner(), desk.now)?)
+    Ok(Accounts::Files(FileAccounts::open(settings.for_its_owner(), desk.now)?))
 }
 
 /// The users file alone.
@@ -28,9 +74,12 @@ pub(crate) fn file(desk: &Desk) -> Result<UserFile, Fault> {
     Ok(UserFile::open(&desk.config()?.http.auth.user_file).for_its_owner())
 }
 
-/// Reads both, and makes nothing. Without a state database nobody has logged in yet; where it
-/// cannot be used, that is said, and the users file still is.
+/// Reads them, and of files makes nothing. Without a state database nobody has logged in yet; where
+/// it cannot be used, that is said, and the users file still is.
 pub(crate) fn read(desk: &Desk) -> Result<Known, Fault> {
+    if desk.config()?.users.store == UserStore::Postgres {
+        return read_all(desk);
+    }
     if desk.config()?.state.directory.join(STATE).exists() {
         match read_all(desk) {
             // Nobody at all: perhaps there is no file, which is another matter.
@@ -49,7 +98,7 @@ pub(crate) fn read(desk: &Desk) -> Result<Known, Fault> {
     Ok(Known { accounts, sessions: Vec::new() })
 }
 
-/// Reads both; makes a state database where there is none.
+/// Reads them; makes a state database where there is none.
 pub(crate) fn read_all(desk: &Desk) -> Result<Known, Fault> {
     let store = open(desk)?;
     let accounts = desk.wait(store.accounts())?;

@@ -3,9 +3,11 @@
 mod databases;
 mod files;
 mod settings;
+mod users;
 
 use std::fmt::Write as _;
 
+use mcp_config::UserStore;
 use mcp_store::StoreError;
 use serde_json::{Value, json};
 
@@ -34,7 +36,13 @@ pub(crate) fn run(with_databases: bool, desk: &Desk) -> Result<(), Fault> {
     match desk.loaded() {
         Ok(loaded) => {
             findings.extend(settings::check(loaded));
-            findings.extend(files::check(&loaded.config, desk));
+            findings.extend(match loaded.config.users.store {
+                UserStore::File => files::check(&loaded.config, desk),
+                UserStore::Postgres => {
+                    let users = users::check(&loaded.config, desk);
+                    users.into_iter().chain([files::audit_log(&loaded.config, desk)]).collect()
+                }
+            });
             if with_databases {
                 findings.extend(databases::check(&loaded.config));
             }

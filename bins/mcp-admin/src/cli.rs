@@ -41,9 +41,9 @@ pub(crate) struct Global {
     /// User accounts [default: as configured, else mcp-server-users.yaml beside the binary]
     #[arg(long, value_name = "FILE", global = true)]
     pub(crate) user_file: Option<String>,
-    /// Where credentials are kept
-    #[arg(long, value_enum, default_value_t = Store::File, hide_default_value = true, global = true)]
-    pub(crate) store: Store,
+    /// Where credentials are kept [default: as configured; `file` where one is named here]
+    #[arg(long, value_enum, global = true)]
+    pub(crate) store: Option<Store>,
     /// Print one JSON document instead of text
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -52,17 +52,30 @@ pub(crate) struct Global {
 impl Global {
     /// The flags as values of configuration keys, highest layer of all.
     pub(crate) fn settings(&self) -> Vec<(&'static str, String)> {
-        let given =
-            [("http.auth.token_file", &self.token_file), ("http.auth.user_file", &self.user_file)];
-        given.into_iter().filter_map(|(key, value)| Some((key, value.clone()?))).collect()
+        let store = match self.store {
+            Some(Store::Postgres) => Some("postgres"),
+            Some(Store::File) => Some("file"),
+            None => self.names_a_file().then_some("file"),
+        };
+        let given = [
+            ("http.auth.token_file", self.token_file.clone()),
+            ("http.auth.user_file", self.user_file.clone()),
+            ("users.store", store.map(str::to_owned)),
+        ];
+        given.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
+    }
+
+    /// Is one of the files of credentials named?
+    pub(crate) fn names_a_file(&self) -> bool {
+        self.token_file.is_some() || self.user_file.is_some()
     }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Store {
+    // In files, for one server.
     File,
-    // Understood, so that it can be answered in a sentence.
-    #[value(hide = true)]
+    // In the database of `users.database_dsn`, for any number of servers.
     Postgres,
 }
 
@@ -95,7 +108,7 @@ Examples:
         #[arg(long, value_enum)]
         algorithm: Option<HashAlgorithm>,
     },
-    /// Look at a database behind the server
+    /// Make the tables of users and tokens, and look at the databases
     Db {
         #[command(subcommand)]
         command: DbCommand,
@@ -142,6 +155,19 @@ Examples:
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DbCommand {
+    /// Make the tables of users and tokens, or bring them up to date; on a terminal, with a first
+    /// admin where there is no user
+    #[command(after_help = "\
+Examples:
+  mcp-admin db init
+  mcp-admin db init --as-superuser postgres://postgres@localhost/users    grants what is missing")]
+    Init {
+        /// Grant the login what it needs first, through this connection
+        #[arg(long, value_name = "DSN")]
+        as_superuser: Option<String>,
+    },
+    /// Say whether the tables of users and tokens are there, and what is missing; changes nothing
+    Status,
     /// Print the SQL that takes from a role what an agent does not need; runs none of it
     #[command(after_help = "\
 Examples:

@@ -1,6 +1,7 @@
 //! `db`: what is done to a database from outside the server.
 
 mod harden;
+mod init;
 pub(crate) mod wall;
 
 use crate::cli::DbCommand;
@@ -9,6 +10,8 @@ use crate::output::Fault;
 
 pub(crate) fn run(command: &DbCommand, desk: &Desk) -> Result<(), Fault> {
     match command {
+        DbCommand::Init { as_superuser } => init::run(as_superuser.as_deref(), desk),
+        DbCommand::Status => init::status(desk),
         DbCommand::Harden { database, role } => {
             harden::run(database.as_deref(), role.as_deref(), desk)
         }

@@ -27,7 +27,7 @@ impl Desk {
         now: SystemTime,
         output: Output,
     ) -> Result<Self, Fault> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         Ok(Self {
             now: SystemTime::UNIX_EPOCH + Duration::from_secs(when::unix_seconds(now)),
             output,

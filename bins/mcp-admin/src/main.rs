@@ -13,6 +13,7 @@ mod config;
 mod databases;
 mod db;
 mod desk;
+mod dsn;
 mod expiry;
 mod grants;
 mod legacy;
@@ -61,9 +62,9 @@ fn run(arguments: Vec<OsString>) -> Result<(), Fault> {
         Ok(cli) => cli,
         Err(refused) => return output::clap(&refused),
     };
-    if cli.global.store == Store::Postgres {
-        return Err(Fault::usage("--store postgres comes with a later version")
-            .hint("this version keeps credentials in files: --store file"));
+    if cli.global.store == Some(Store::Postgres) && cli.global.names_a_file() {
+        return Err(Fault::usage("--store postgres reads no file of credentials")
+            .hint("leave out --token-file and --user-file, or say --store file"));
     }
     let output = Output::new(cli.global.json);
     let sources = sources(&cli.global);

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use mcp_config::{PasswordAlgorithm, PasswordsConfig};
+use mcp_config::{Config, PasswordAlgorithm, UserStore};
 use mcp_identity::{Password, SystemEntropy};
 use mcp_password::{
     Algorithm, Asker, HashError, Hasher, Owner, PasswordHash, PasswordRejection, Policy, Preset,
@@ -33,29 +33,31 @@ pub(crate) struct Passwords {
 }
 
 impl Passwords {
-    /// As `config` says. What it leaves to the store is bcrypt: the users file promises it.
-    pub(crate) fn new(config: &PasswordsConfig) -> Result<Self, Fault> {
+    /// As `config` says. What it leaves to the store is bcrypt for the users file, which promises
+    /// it, and Argon2id for PostgreSQL.
+    pub(crate) fn new(config: &Config) -> Result<Self, Fault> {
+        Self::with(config, config.passwords.algorithm)
+    }
+
+    /// The same, with another algorithm.
+    pub(crate) fn with(config: &Config, algorithm: PasswordAlgorithm) -> Result<Self, Fault> {
+        let store = config.users.store;
+        let config = &config.passwords;
         let bcrypt = Algorithm::Bcrypt { cost: config.bcrypt_cost };
         let argon2id = Algorithm::Argon2id {
             memory_kib: config.argon2_memory_kib,
             time: config.argon2_time,
             parallelism: config.argon2_parallelism,
         };
-        let algorithm = match config.algorithm {
-            PasswordAlgorithm::Auto | PasswordAlgorithm::Bcrypt => bcrypt,
-            PasswordAlgorithm::Argon2id => argon2id,
+        let algorithm = match (algorithm, store) {
+            (PasswordAlgorithm::Auto, UserStore::File) | (PasswordAlgorithm::Bcrypt, _) => bcrypt,
+            (PasswordAlgorithm::Auto, UserStore::Postgres) | (PasswordAlgorithm::Argon2id, _) => {
+                argon2id
+            }
         };
         algorithm.check().map_err(Fault::from_fault)?;
         let preset: Preset = config.policy.as_str().parse().map_err(Fault::from_fault)?;
         Ok(Self { policy: Policy::new(preset, algorithm), algorithm })
-    }
-
-    /// The same, with another algorithm.
-    pub(crate) fn with(
-        config: &PasswordsConfig,
-        algorithm: PasswordAlgorithm,
-    ) -> Result<Self, Fault> {
-        Self::new(&PasswordsConfig { algorithm, ..config.clone() })
     }
 
     /// A new password for `owner` that keeps the policy, and its hash. `current` is what the
@@ -75,15 +77,26 @@ impl Passwords {
             Source::Argument(text) => Password::presented(text.to_owned()),
         };
         accept(&password).map_err(|rejection| self.refused(&rejection))?;
+        let (hasher, asker) = self.hasher(owner.user_name)?;
+        self.is_new(&hasher, &asker, &password, current).await?;
+        hash(&hasher, &asker, &password).await
+    }
+
+    /// The hash of a password that no person chose.
+    pub(crate) async fn hash(
+        &self,
+        user: &str,
+        password: &Password,
+    ) -> Result<PasswordHash, Fault> {
+        let (hasher, asker) = self.hasher(user)?;
+        hash(&hasher, &asker, password).await
+    }
+
+    fn hasher(&self, user: &str) -> Result<(Hasher, Asker), Fault> {
         let settings = Settings { workers: NonZeroUsize::MIN, ..Settings::new(self.algorithm) };
         let hasher =
             Hasher::start(&settings, Arc::new(SystemEntropy)).map_err(Fault::from_failure)?;
-        let asker = Asker::new(owner.user_name, IpAddr::V4(Ipv4Addr::LOCALHOST));
-        self.is_new(&hasher, &asker, &password, current).await?;
-        hasher.hash(&asker, &password).await.map_err(|error| match error {
-            HashError::Rejected(rejection) => Fault::from_fault(rejection),
-            HashError::Hasher(_) | HashError::Entropy(_) => Fault::from_failure(error),
-        })
+        Ok((hasher, Asker::new(user, IpAddr::V4(Ipv4Addr::LOCALHOST))))
     }
 
     /// Of the passwords of before, the store has one.
@@ -106,4 +119,11 @@ impl Passwords {
         let rules: Vec<String> = self.policy.rules().iter().map(ToString::to_string).collect();
         Fault::refused(rejection.to_string()).hint(format!("the policy: {}", rules.join("; ")))
     }
+}
+
+async fn hash(hasher: &Hasher, asker: &Asker, password: &Password) -> Result<PasswordHash, Fault> {
+    hasher.hash(asker, password).await.map_err(|error| match error {
+        HashError::Rejected(rejection) => Fault::from_fault(rejection),
+        HashError::Hasher(_) | HashError::Entropy(_) => Fault::from_failure(error),
+    })
 }

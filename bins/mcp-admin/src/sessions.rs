@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use mcp_identity::{AuditAction, SessionId, Subject};
-use mcp_store::{AccountStore as _, LoginSession, SessionSelector};
+use mcp_store::{LoginSession, SessionSelector};
 use serde_json::{Value, json};
 
 use crate::cli::{RevokeArgs, SessionsCommand};

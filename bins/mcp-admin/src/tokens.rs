@@ -7,18 +7,20 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::SystemTime;
 
+use mcp_config::UserStore;
 use mcp_identity::{
     AuditAction, DatabaseName, DbRole, PlainToken, RoleName, Subject, SystemEntropy, TokenHash,
     TokenId, ToolName,
 };
 use mcp_store::{
-    InsertRejection, RemoveRejection, StoreErrorKind, TokenRecord, TokenSelector, TokenStore as _,
+    InsertRejection, RemoveRejection, StoreErrorKind, TokenRecord, TokenSelector, TokenStore,
 };
 use mcp_store_file::TokenFile;
 use serde_json::{Value, json};
 
 use crate::cli::{AddTokenArgs, TokensCommand};
 use crate::desk::Desk;
+use crate::dsn;
 use crate::expiry::{Expiry, distance};
 use crate::grants;
 use crate::output::{Fault, labelled};
@@ -27,21 +29,24 @@ use crate::{prompt, when};
 /// How many ids are tried within one second.
 const MOST_IN_A_SECOND: u32 = 1_000;
 
-/// The token file, and who stands before it.
+/// Where the tokens are, and who stands before them.
 pub(crate) struct Tokens<'d> {
-    store: TokenFile,
+    store: Box<dyn TokenStore>,
     desk: &'d Desk,
 }
 
 impl<'d> Tokens<'d> {
-    /// Finds the token file: the flag, else the configuration, which has a default.
+    /// Finds the tokens: the file of the flag, else where the configuration says.
     pub(crate) fn open(desk: &'d Desk, flag: Option<&str>) -> Result<Self, Fault> {
         // A broken configuration must not stand in the way of removing a stolen token.
         let path = match flag {
             Some(path) => path.into(),
+            None if desk.config()?.users.store == UserStore::Postgres => {
+                return Ok(Self { store: Box::new(dsn::open(desk)?), desk });
+            }
             None => desk.config()?.http.auth.token_file.clone(),
         };
-        Ok(Self { store: TokenFile::open(path).for_its_owner(), desk })
+        Ok(Self { store: Box::new(TokenFile::open(path).for_its_owner()), desk })
     }
 
     pub(crate) fn run(&self, command: TokensCommand) -> Result<(), Fault> {
@@ -143,7 +148,7 @@ impl<'d> Tokens<'d> {
     }
 
     fn list(&self) -> Result<(), Fault> {
-        let records = self.store.read()?;
+        let records = self.desk.wait(self.store.all())?;
         let mut text = String::from("API Tokens:\n===========\n\n");
         for record in &records {
             text.push_str(&self.block(record));

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use mcp_identity::{AuditAction, DatabaseName, DbRole, RoleName, Subject, UserName};
 use mcp_password::PasswordHash;
-use mcp_store::{Account, AccountStore as _, AddRejection, UserRecord};
+use mcp_store::{Account, AddRejection, UserRecord};
 use mcp_store_file::{KeptUser, UserFile};
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ enum Fate {
     Refused(String),
 }
 
-/// What the store takes of the file is added in one change of the users file, or none of it.
+/// What the store takes of the file is added, to a users file in one change.
 pub(crate) fn import(file: &Path, desk: &Desk) -> Result<(), Fault> {
     let users = UserFile::open(file).for_its_owner().read()?;
     let store = accounts::open(desk)?;
@@ -39,7 +39,7 @@ pub(crate) fn import(file: &Path, desk: &Desk) -> Result<(), Fault> {
     let is_new = |(_, fate): &&(UserRecord, Option<Fate>)| fate.is_none();
     let new: Vec<UserRecord> =
         sorted.iter().filter(is_new).map(|(record, _)| record.clone()).collect();
-    let added = if new.is_empty() { Ok(Vec::new()) } else { desk.wait(store.add_accounts(new)) };
+    let added = if new.is_empty() { Ok(Vec::new()) } else { desk.wait(store.add_all(new)) };
     let added = added.map_err(|error| Fault::from(error).about("all users of the file"))?;
     let mut answers = added.into_iter();
     let fates: Vec<(UserName, Fate)> = sorted

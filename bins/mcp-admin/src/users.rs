@@ -7,13 +7,11 @@ use std::collections::BTreeSet;
 use mcp_config::PasswordAlgorithm;
 use mcp_identity::{AuditAction, Subject, UserName};
 use mcp_password::Owner;
-use mcp_store::{
-    Account, AccountStore as _, AddRejection, EditRejection, StoredHash, UserEdit, UserRecord,
-};
-use mcp_store_file::FileAccounts;
+use mcp_store::{Account, AddRejection, EditRejection, StoredHash, UserEdit, UserRecord};
 use serde_json::json;
 
 use self::show::Lockouts;
+use crate::accounts::Accounts;
 use crate::cli::{AddUserArgs, HashAlgorithm, PasswordArgs, UpdateUserArgs, UsersCommand};
 use crate::desk::Desk;
 use crate::output::{Fault, warn};
@@ -37,7 +35,7 @@ pub(crate) fn run(command: UsersCommand, desk: &Desk) -> Result<(), Fault> {
 
 /// Prints a hash as a store keeps it.
 pub(crate) fn hash_password(algorithm: Option<HashAlgorithm>, desk: &Desk) -> Result<(), Fault> {
-    let config = &desk.config()?.passwords;
+    let config = desk.config()?;
     let passwords = match algorithm {
         None => Passwords::new(config),
         Some(HashAlgorithm::Bcrypt) => Passwords::with(config, PasswordAlgorithm::Bcrypt),
@@ -50,7 +48,7 @@ pub(crate) fn hash_password(algorithm: Option<HashAlgorithm>, desk: &Desk) -> Re
 }
 
 fn add(arguments: &AddUserArgs, desk: &Desk) -> Result<(), Fault> {
-    let passwords = Passwords::new(&desk.config()?.passwords)?;
+    let passwords = Passwords::new(desk.config()?)?;
     let databases = grants::configured(desk)?;
     let databases = arguments.databases.iter().map(|name| grants::database(name, &databases));
     let databases: Vec<_> = databases.collect::<Result<_, _>>()?;
@@ -83,7 +81,7 @@ fn add(arguments: &AddUserArgs, desk: &Desk) -> Result<(), Fault> {
 
 /// The name of a new account, asked for where nobody gave it. Taken or not is said before anybody
 /// thinks of a password.
-fn new_name(given: Option<&str>, store: &FileAccounts, desk: &Desk) -> Result<UserName, Fault> {
+fn new_name(given: Option<&str>, store: &Accounts, desk: &Desk) -> Result<UserName, Fault> {
     let vacant =
         |text: &str| {
             let name = accounts::name(text)?;
@@ -104,7 +102,7 @@ fn new_name(given: Option<&str>, store: &FileAccounts, desk: &Desk) -> Result<Us
 
 fn update(arguments: &UpdateUserArgs, desk: &Desk) -> Result<(), Fault> {
     let name = accounts::name(&arguments.name)?;
-    let passwords = Passwords::new(&desk.config()?.passwords)?;
+    let passwords = Passwords::new(desk.config()?)?;
     let fields = fields(arguments)?;
     let revoke = arguments.revoke_sessions;
     let nothing_else = fields == UserEdit::default() && !revoke;

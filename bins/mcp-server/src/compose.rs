@@ -11,12 +11,11 @@ use mcp_identity::{AuditLog, Clock, Entropy, NoAudit, Principal, SystemClock, Sy
 use mcp_listen::{DrainOutcome, Settings};
 use mcp_protocol::{Implementation, Server};
 use mcp_query::Databases;
-use mcp_store_file::FileState;
 use mcp_transport::{SessionSettings, Sessions};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::fault::StartFault;
-use crate::health::Health;
+use crate::health::{Health, StoreState};
 use crate::reload::Reload;
 use crate::stack::{Parts, stack};
 use crate::stores::{Opened, Surroundings};
@@ -101,7 +100,7 @@ async fn parts(
         tasks: &mut *tasks,
         shutdown,
     };
-    let Entrance { door, auth, files, audit } = open_door(loaded, around).await?;
+    let Entrance { door, auth, states, audit } = open_door(loaded, around).await?;
     let (databases, pools) = databases::open(config).await?;
     let databases = databases.recorded(audit, Arc::clone(&clock));
     describe_databases(config);
@@ -110,11 +109,12 @@ async fn parts(
     let (sessions, keeper) = Sessions::new(server, SessionSettings::default());
     // Who only listens would hold up the drain for as long as it may last.
     tasks.start("protocol sessions", keeper.run(draining.clone().requested()));
+    let health = Health::new(auth.clone(), states);
     let accounts = auth.filter(Auth::has_accounts).map(|auth| {
         let threshold = authenticate_user::threshold(auth.clone(), implementation());
         (auth, threshold)
     });
-    Ok(Parts { sessions, door, accounts, clock, entropy, health: Health::new(files) })
+    Ok(Parts { sessions, door, accounts, clock, entropy, health })
 }
 
 /// What is looked after while requests are served.
@@ -183,11 +183,11 @@ pub(crate) async fn serve_stdio(loaded: &Loaded) -> Result<(), StartFault> {
     outcome.map_err(StartFault::ours)
 }
 
-/// Who is let in, and how the files behind are doing.
+/// Who is let in, and how the stores behind are doing.
 struct Entrance {
     door: Arc<dyn Authenticate>,
     auth: Option<Auth>,
-    files: Vec<FileState>,
+    states: Vec<StoreState>,
     audit: Arc<dyn AuditLog>,
 }
 
@@ -200,12 +200,12 @@ async fn open_door(loaded: &Loaded, mut around: Surroundings<'_>) -> Result<Entr
             Some(_) => stores::open_audit(loaded, &mut around)?,
             None => Arc::new(NoAudit),
         };
-        return Ok(Entrance { door, auth: None, files: Vec::new(), audit });
+        return Ok(Entrance { door, auth: None, states: Vec::new(), audit });
     }
-    let Opened { auth, files, audit } = stores::open(loaded, &mut around).await?;
+    let Opened { auth, states, audit } = stores::open(loaded, &mut around).await?;
     let people = if auth.has_accounts() { " and user accounts" } else { "" };
     tracing::info!("Authentication is on: API tokens{people}");
-    Ok(Entrance { door: Arc::new(auth.clone()), auth: Some(auth), files, audit })
+    Ok(Entrance { door: Arc::new(auth.clone()), auth: Some(auth), states, audit })
 }
 
 fn implementation() -> Implementation {

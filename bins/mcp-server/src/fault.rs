@@ -14,8 +14,12 @@ pub(crate) struct StartFault {
 impl StartFault {
     /// The operator's to mend: exit code 1.
     pub(crate) fn mendable(message: impl Display, hint: impl Into<Option<String>>) -> Self {
-        let hint = hint.into().map(|hint| format!("hint: {hint}\n")).unwrap_or_default();
-        Self { lines: format!("ERROR: {message}\n{hint}"), mendable: true }
+        Self { lines: lines(&message, hint.into()), mendable: true }
+    }
+
+    /// A part that is down: exit code 2.
+    pub(crate) fn down(message: impl Display, hint: impl Into<Option<String>>) -> Self {
+        Self { lines: lines(&message, hint.into()), mendable: false }
     }
 
     /// The operator's to mend, in lines of its own.
@@ -36,6 +40,11 @@ impl StartFault {
     pub(crate) fn lines(&self) -> &str {
         &self.lines
     }
+}
+
+fn lines(message: &dyn Display, hint: Option<String>) -> String {
+    let hint = hint.map(|hint| format!("hint: {hint}\n")).unwrap_or_default();
+    format!("ERROR: {message}\n{hint}")
 }
 
 impl From<mcp_config::ConfigError> for StartFault {

@@ -1,22 +1,22 @@
 //! The credential stores that the configuration names, and what judges by them.
 
+mod files;
+mod postgres;
+
 use std::num::NonZeroU32;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use mcp_auth::{Accounts, Auth, LoginSettings, OpenError};
-use mcp_config::{Config, HttpAuthConfig, Loaded, Origin, PasswordAlgorithm, PasswordsConfig};
+use mcp_config::{Config, HttpAuthConfig, Loaded, PasswordAlgorithm, PasswordsConfig, UserStore};
 use mcp_identity::{AuditLog, Clock, Entropy, NoAudit, Password};
 use mcp_password::{Algorithm, Asker, Hasher};
-use mcp_store::{AccountStore as _, StoreError, StoreErrorKind, TokenStore as _};
-use mcp_store_file::{
-    AuditFile, AuditFileSettings, FileAccounts, FileAccountsSettings, FileState, ServerHold,
-    TokenFile,
-};
+use mcp_store::{AccountStore, StoreError, StoreErrorKind, TokenStore};
+use mcp_store_file::{AuditFile, AuditFileSettings};
 use mcp_throttle::{LockoutPolicy, Quota};
 
 use crate::fault::StartFault;
+use crate::health::StoreState;
 use crate::tasks::{Shutdown, Tasks};
 
 /// What everything here is given.
@@ -27,32 +27,46 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) shutdown: &'a Shutdown,
 }
 
-/// Who is let in, and how the files behind are doing.
+/// Who is let in, and how the stores behind are doing.
 pub(crate) struct Opened {
     pub(crate) auth: Auth,
-    pub(crate) files: Vec<FileState>,
+    pub(crate) states: Vec<StoreState>,
     pub(crate) audit: Arc<dyn AuditLog>,
 }
 
-/// Opens the files of credentials: removes what has expired, says what they hold, and starts what
-/// keeps the index, what watches the files and what writes the record.
+/// Where credentials are kept.
+struct Stores {
+    tokens: Arc<dyn TokenStore>,
+    /// `None`: nobody has an account.
+    accounts: Option<Accounts>,
+    states: Vec<StoreState>,
+    /// How long what was read last holds while they cannot be read; `None`: for ever.
+    stands_in: Option<Duration>,
+}
+
+/// Opens the stores of credentials: removes what has expired, says what they hold, and starts what
+/// keeps the index, what hears of changes and what writes the record.
 pub(crate) async fn open(
     loaded: &Loaded,
     around: &mut Surroundings<'_>,
 ) -> Result<Opened, StartFault> {
     let config = &loaded.config;
     let audit = open_audit(loaded, around)?;
-    let accounts = open_accounts(loaded, around).await?;
-    let (tokens, mut files) = open_tokens(config, accounts.is_some(), around).await?;
+    let stores = match config.users.store {
+        UserStore::File => files::open(loaded, around).await?,
+        UserStore::Postgres => postgres::open(loaded, around).await?,
+    };
     let auth = &config.http.auth;
-    let mut builder = Auth::builder(tokens)
+    let mut builder = Auth::builder(stores.tokens)
         .clock(Arc::clone(&around.clock))
         .entropy(Arc::clone(&around.entropy))
         .audit(Arc::clone(&audit))
         .bearer_failures(quota(auth.bearer_failures, auth.bearer_window_minutes));
-    if let Some((accounts, state)) = accounts {
+    if let Some(limit) = stores.stands_in {
+        builder = builder.stands_in(limit);
+    }
+    if let Some(accounts) = stores.accounts {
         builder = builder.accounts(accounts);
-        files.push(state);
     }
     let (auth, keeper) = builder.open().await.map_err(|fault| match fault {
         OpenError::Store(fault) => refuse(&fault),
@@ -60,35 +74,29 @@ pub(crate) async fn open(
     })?;
     // A reload makes the whole index again.
     around.tasks.start_apart("keeper", keeper.run(around.shutdown.clone().requested()));
-    Ok(Opened { auth, files, audit })
-}
-
-async fn open_tokens(
-    config: &Config,
-    has_accounts: bool,
-    around: &mut Surroundings<'_>,
-) -> Result<(Arc<TokenFile>, Vec<FileState>), StartFault> {
-    let path = &config.http.auth.token_file;
-    let store = TokenFile::open(path);
-    // Where people can log in, nobody needs a token; one may be made any time.
-    let store = Arc::new(if has_accounts { store.may_be_missing() } else { store });
-    // First: who asks for the tokens from here on is given what the watch has read.
-    let watch = store.watch().map_err(|fault| refuse_tokens(path, &fault))?;
-    let loaded = store.all().await.map_err(|fault| refuse_tokens(path, &fault))?;
-    tracing::info!("Loaded {} API token(s) from {}", loaded.len(), path.display());
-    let now = around.clock.now();
-    // Not asked when there are none: to look, it reads the whole file again.
-    if loaded.iter().any(|record| record.is_expired(now)) {
-        remove_expired(&store, now).await;
+    for state in &stores.states {
+        if let StoreState::Channel(channel) = state {
+            let minding = postgres::mind(channel.clone(), auth.clone(), around.shutdown.clone());
+            around.tasks.start("user store", minding);
+        }
     }
-    tracing::info!("Watching {} for changes", path.display());
-    let state = watch.state();
-    // A reload lets the whole file of before go.
-    around.tasks.start_apart("token file watcher", watch.run(around.shutdown.clone().requested()));
-    Ok((store, vec![state]))
+    Ok(Opened { auth, states: stores.states, audit })
 }
 
-async fn remove_expired(store: &TokenFile, now: SystemTime) {
+/// Judges the logins of the accounts that are kept there.
+async fn accounts_in(
+    store: Arc<dyn AccountStore>,
+    config: &Config,
+    around: &Surroundings<'_>,
+) -> Result<Accounts, StartFault> {
+    let hasher = start_hasher(config, around)?;
+    let min_response = min_response(&config.passwords, &hasher).await;
+    let settings = login_settings(&config.http.auth, &config.passwords, min_response);
+    describe_logins(&settings);
+    Ok(Accounts { store, hasher: Arc::new(hasher), settings })
+}
+
+async fn remove_expired(store: &dyn TokenStore, now: SystemTime) {
     match store.remove_expired(now).await {
         Ok(0) => {}
         Ok(removed) => tracing::info!("Removed {removed} expired token(s)"),
@@ -98,45 +106,8 @@ async fn remove_expired(store: &TokenFile, now: SystemTime) {
     }
 }
 
-/// People have accounts where a file for them is named or lies in its place.
-async fn open_accounts(
-    loaded: &Loaded,
-    around: &mut Surroundings<'_>,
-) -> Result<Option<(Accounts, FileState)>, StartFault> {
-    let config = &loaded.config;
-    let path = &config.http.auth.user_file;
-    let named = loaded.origins.get("http.auth.user_file");
-    if named.is_none_or(|origin| *origin == Origin::Default) && !path.exists() {
-        return Ok(None);
-    }
-    // The places of attempts in flight are in the memory of one process: two would let twice as
-    // many guesses pass.
-    let hold = ServerHold::take(&config.state.directory).map_err(|fault| refuse(&fault))?;
-    let settings = FileAccountsSettings::new(path, &config.state.directory);
-    let store = FileAccounts::open(settings, around.clock.now()).map_err(|fault| refuse(&fault))?;
-    let watch = store.watch().map_err(|fault| refuse(&fault))?;
-    let users = store.accounts().await.map_err(|fault| refuse(&fault))?;
-    tracing::info!("Loaded {} user(s) from {}", users.len(), path.display());
-    tracing::info!("Watching {} for changes", path.display());
-    let state = watch.state();
-    around.tasks.start_apart("user file watcher", watch.run(around.shutdown.clone().requested()));
-    let store = Arc::new(store);
-    let closing = Arc::clone(&store);
-    // What the others note when they end is still written.
-    around.tasks.at_last(async move {
-        closing.close().await;
-        drop(hold);
-    });
-    let hasher = start_hasher(&config.passwords, around)?;
-    let min_response = min_response(&config.passwords, &hasher).await;
-    let settings = login_settings(&config.http.auth, &config.passwords, min_response);
-    describe_logins(&settings);
-    let accounts = Accounts { store, hasher: Arc::new(hasher), settings };
-    Ok(Some((accounts, state)))
-}
-
-/// The record of what happens to credentials, and of statements. Where there are only tokens and no place to write,
-/// it is done without, unless a file was named.
+/// The record of what happens to credentials, and of statements. Where there are only tokens and no
+/// place to write, it is done without, unless a file was named.
 pub(crate) fn open_audit(
     loaded: &Loaded,
     around: &mut Surroundings<'_>,
@@ -165,17 +136,21 @@ pub(crate) fn open_audit(
     }
 }
 
-fn start_hasher(config: &PasswordsConfig, around: &Surroundings<'_>) -> Result<Hasher, StartFault> {
+fn start_hasher(config: &Config, around: &Surroundings<'_>) -> Result<Hasher, StartFault> {
+    let store = config.users.store;
+    let config = &config.passwords;
     let bcrypt = Algorithm::Bcrypt { cost: config.bcrypt_cost };
     let argon2id = Algorithm::Argon2id {
         memory_kib: config.argon2_memory_kib,
         time: config.argon2_time,
         parallelism: config.argon2_parallelism,
     };
-    let algorithm = match config.algorithm {
+    let algorithm = match (config.algorithm, store) {
         // What a users file has always held.
-        PasswordAlgorithm::Auto | PasswordAlgorithm::Bcrypt => bcrypt,
-        PasswordAlgorithm::Argon2id => argon2id,
+        (PasswordAlgorithm::Auto, UserStore::File) | (PasswordAlgorithm::Bcrypt, _) => bcrypt,
+        (PasswordAlgorithm::Auto, UserStore::Postgres) | (PasswordAlgorithm::Argon2id, _) => {
+            argon2id
+        }
     };
     let mut settings = mcp_password::Settings::new(algorithm);
     settings.queue_wait = config.queue_wait;
@@ -243,21 +218,12 @@ fn describe_logins(settings: &LoginSettings) {
 }
 
 fn refuse(fault: &StoreError) -> StartFault {
-    StartFault::mendable(fault, fault.hint.clone())
-}
-
-fn refuse_tokens(path: &Path, fault: &StoreError) -> StartFault {
-    if fault.kind == StoreErrorKind::Missing {
-        return StartFault::plain(format!(
-            "ERROR: Token file not found: {}\nCreate tokens with: mcp-admin tokens add\nOr \
-             disable authentication with: --no-auth\n",
-            absolute(path).display()
-        ));
+    match fault.kind {
+        StoreErrorKind::Missing | StoreErrorKind::Refused => {
+            StartFault::mendable(fault, fault.hint.clone())
+        }
+        StoreErrorKind::Down | StoreErrorKind::NotDurable => {
+            StartFault::down(fault, fault.hint.clone())
+        }
     }
-    refuse(fault)
-}
-
-/// The path as an operator can use it from anywhere.
-fn absolute(path: &Path) -> PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }

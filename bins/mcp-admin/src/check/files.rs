@@ -154,7 +154,7 @@ fn state_database(config: &Config, desk: &Desk) -> Finding {
     }
 }
 
-fn audit_log(config: &Config, desk: &Desk) -> Finding {
+pub(super) fn audit_log(config: &Config, desk: &Desk) -> Finding {
     let path = config.audit.file.as_ref().unwrap_or(&config.state.directory);
     let since = desk.now.checked_sub(RECENT);
     let read = AuditReader::new(path).lines(AuditFilter { since, user: None });

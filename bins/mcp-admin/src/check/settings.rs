@@ -19,7 +19,7 @@ pub(super) fn check(loaded: &Loaded) -> Vec<Finding> {
         findings.extend(encryption(&loaded.config.http));
     }
     findings.extend(tls(&loaded.config.http.tls));
-    if let Err(fault) = Passwords::new(&loaded.config.passwords) {
+    if let Err(fault) = Passwords::new(&loaded.config) {
         findings.push(Finding::failed("passwords", &fault));
     }
     findings

@@ -5,7 +5,6 @@ use std::time::Duration;
 use mcp_identity::{AuditAction, PlainToken, Subject, SystemEntropy, TokenHash, TokenId};
 use mcp_store::{
     RotateRejection, Rotated, Rotation, StoreError, StoreErrorKind, TokenRecord, TokenSelector,
-    TokenStore as _,
 };
 
 use super::{MOST_IN_A_SECOND, Tokens, ambiguous, not_found, repeated, selectors, too_many, undo};

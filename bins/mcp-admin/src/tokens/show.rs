@@ -18,7 +18,7 @@ const UNUSED: &str = "not in the audit log";
 
 impl Tokens<'_> {
     pub(super) fn show(&self, named: &str) -> Result<(), Fault> {
-        let records = self.store.read()?;
+        let records = self.desk.wait(self.store.all())?;
         let found = selectors(named).into_iter().find_map(|selector| {
             let found: Vec<_> = records.iter().filter(|one| selector.names(one)).collect();
             (!found.is_empty()).then_some(found)

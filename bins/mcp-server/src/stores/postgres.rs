@@ -1,0 +1,154 @@
+//! PostgreSQL, for any number of servers: tokens, accounts, and what is kept of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mcp_config::{Config, Loaded, Origin, UsersConfig, UsersFallback};
+use mcp_connect::Target;
+use mcp_identity::RoleName;
+use mcp_store::{Account, AccountStore as _, StoreError, StoreErrorKind, TokenStore as _};
+use mcp_store_postgres::{ChannelState, PostgresSettings, PostgresStore};
+
+use super::{Stores, Surroundings, accounts_in, refuse, remove_expired};
+use crate::fault::StartFault;
+use crate::health::StoreState;
+use crate::tasks::Shutdown;
+
+/// How long the start waits until changes are heard of. They are, soon after the tables were
+/// found; if not, they will be.
+const HEARING: Duration = Duration::from_secs(5);
+
+/// Opens it, says what it holds, and starts what hears of changes.
+pub(super) async fn open(
+    loaded: &Loaded,
+    around: &mut Surroundings<'_>,
+) -> Result<Stores, StartFault> {
+    let config = &loaded.config;
+    let target = target(&config.users)?;
+    let place = target.to_string();
+    warn_of_files(loaded);
+    let opening = Box::pin(PostgresStore::open(target, settings(&config.users))).await;
+    let (store, keeper) = opening.map_err(|fault| refuse(&with_way_out(fault)))?;
+    let shutdown = around.shutdown.clone();
+    // Who waits for a word of a change must not wait for a request.
+    around.tasks.start_apart("changes of users", keeper.run(shutdown.requested()));
+    let store = Arc::new(store);
+    let closing = Arc::clone(&store);
+    // What the others note when they end is still written.
+    around.tasks.at_last(async move { closing.close() });
+    count(&store, &place, around).await.map_err(|fault| refuse(&fault))?;
+    describe(&config.users);
+    let channel = store.channel();
+    let mut hearing = channel.clone();
+    let _ = tokio::time::timeout(HEARING, hearing.until(true)).await;
+    let accounts = accounts_in(Arc::<PostgresStore>::clone(&store), config, around).await?;
+    let states = vec![StoreState::Channel(channel)];
+    Ok(Stores {
+        tokens: store,
+        accounts: Some(accounts),
+        states,
+        stands_in: Some(stands_in(config)),
+    })
+}
+
+fn target(users: &UsersConfig) -> Result<Target, StartFault> {
+    let dsn = users.database_dsn.as_ref().map_or("", |dsn| dsn.expose());
+    Target::parse(dsn)
+        .map_err(|fault| StartFault::mendable(format!("users.database_dsn: {fault}"), None))
+}
+
+fn settings(users: &UsersConfig) -> PostgresSettings {
+    PostgresSettings {
+        connections: users.pool.max,
+        idle: users.pool.idle,
+        lifetime: users.pool.lifetime,
+        idle_time: users.pool.idle_time,
+        // A channel that fell silent is noticed first, and reading takes its time.
+        recheck: users.cache_ttl / 4,
+        ..PostgresSettings::default()
+    }
+}
+
+fn stands_in(config: &Config) -> Duration {
+    match config.users.fallback {
+        UsersFallback::Fail => Duration::ZERO,
+        UsersFallback::Cached => config.users.cache_max_stale,
+    }
+}
+
+/// A file that somebody named is not read: he should know.
+fn warn_of_files(loaded: &Loaded) {
+    for key in ["http.auth.token_file", "http.auth.user_file"] {
+        if loaded.origins.get(key).is_some_and(|origin| *origin != Origin::Default) {
+            tracing::warn!("{key} is not read: users.store is postgres");
+        }
+    }
+}
+
+fn with_way_out(fault: StoreError) -> StoreError {
+    let is_down = fault.kind == StoreErrorKind::Down;
+    let hint = is_down.then(|| {
+        "the server starts once this database answers; mcp-admin db status asks it again".to_owned()
+    });
+    StoreError { hint: fault.hint.or(hint), ..fault }
+}
+
+/// Says what is kept, and removes what has expired of it.
+async fn count(
+    store: &PostgresStore,
+    place: &str,
+    around: &Surroundings<'_>,
+) -> Result<(), StoreError> {
+    let tokens = store.all().await?;
+    tracing::info!("Loaded {} API token(s) from {place}", tokens.len());
+    let now = around.clock.now();
+    if tokens.iter().any(|record| record.is_expired(now)) {
+        remove_expired(store, now).await;
+    }
+    let accounts = store.accounts().await?;
+    tracing::info!("Loaded {} user(s) from {place}", accounts.len());
+    if !accounts.iter().any(is_admin) {
+        tracing::warn!("Nobody is admin yet: mcp-admin users add NAME --role admin");
+    }
+    Ok(())
+}
+
+fn is_admin(account: &Account) -> bool {
+    let record = &account.record;
+    record.enabled && record.roles.iter().map(RoleName::as_str).any(|role| role == "admin")
+}
+
+fn describe(users: &UsersConfig) {
+    let pool = &users.pool;
+    tracing::info!(
+        "User store: at most {} connections, {} of them idle, and one to hear of changes",
+        pool.max,
+        pool.idle
+    );
+    match users.fallback {
+        UsersFallback::Fail => tracing::info!("While the user store is down nobody is let in"),
+        UsersFallback::Cached => {
+            let seconds = users.cache_max_stale.as_secs();
+            tracing::info!(
+                "While the user store is down, who was known last is let in for {seconds} s"
+            );
+        }
+    }
+}
+
+/// Has the index asked again as soon as changes are no longer heard of: only a reading that fails
+/// shows that the database is down.
+pub(crate) async fn mind(mut channel: ChannelState, auth: mcp_auth::Auth, shutdown: Shutdown) {
+    let minding = async {
+        loop {
+            channel.until(false).await;
+            // How it went is the keeper's to say.
+            let _ = auth.refresh().await;
+            channel.until(true).await;
+        }
+    };
+    tokio::select! {
+        () = shutdown.requested() => {}
+        () = minding => {}
+    }
+}
