@@ -1,5 +1,5 @@
 //! The stores of many servers, in PostgreSQL: API tokens, accounts, their sessions and their
-//! failures to log in.
+//! failures to log in; and the audit log of all of them.
 //!
 //! ```text
 //!   futures of TokenStore, AccountStore ──▶ pool ──▶ one statement, one round trip, one commit
@@ -15,6 +15,9 @@
 //! [`PostgresStore::open`] makes the schema or migrates what it knows, and leaves alone what it does
 //! not. The tables may be read and written by hand: triggers keep them consistent, end the sessions
 //! of whoever was disabled or got another password, and tell every server.
+//!
+//! [`PostgresStore::audit`] gives an audit log, whose lines wait in memory and are written some
+//! hundred at a time, and [`PostgresStore::audit_lines`] reads what all servers wrote.
 //!
 //! A database that is down is [`StoreErrorKind::Down`], whatever was asked; no message holds a
 //! password.
@@ -38,6 +41,7 @@
 #![warn(missing_docs)]
 
 mod accounts;
+mod audit;
 mod channel;
 mod edit;
 mod fault;
@@ -53,6 +57,7 @@ mod store;
 mod time;
 mod tokens;
 
+pub use audit::{PostgresAudit, PostgresAuditLines, PostgresAuditWriter};
 pub use channel::ChannelState;
 pub use keeper::PostgresKeeper;
 pub use settings::{PostgresSettings, plain_to_elsewhere};

@@ -329,6 +329,40 @@ BEGIN
   RETURN NEXT;
 END $$;
 
+-- What happened to credentials and accounts. No row names a name that is no account's.
+CREATE TABLE auth_events (
+  id BIGSERIAL PRIMARY KEY,
+  ts TIMESTAMPTZ NOT NULL DEFAULT now(),
+  user_id BIGINT,
+  login_hint VARCHAR(255),
+  event_type VARCHAR(50) NOT NULL,
+  success BOOLEAN NOT NULL,
+  ip_address VARCHAR(45),
+  user_agent TEXT,
+  failure_reason VARCHAR(255),
+  -- The line as the audit log of one server has it in its file.
+  details JSONB,
+  -- Of rows that a server wrote: which server, and its how manieth. Written twice, it is one row.
+  written_as VARCHAR(64) UNIQUE
+);
+CREATE INDEX idx_ae_ts ON auth_events (ts);
+CREATE INDEX idx_ae_user ON auth_events (user_id, ts);
+
+-- One writer at a time (the letters of mcpaudit), so that rows are seen in the order of their
+-- numbers: whoever follows the log by them misses none.
+CREATE FUNCTION mcp_write_events(lines jsonb[], keys text[], names text[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM pg_advisory_xact_lock(7882267336712153460);
+  INSERT INTO auth_events
+    (ts, user_id, login_hint, event_type, success, ip_address, user_agent, failure_reason, details, written_as)
+  SELECT (line ->> 'time')::timestamptz, users.id, line ->> 'user', line ->> 'action',
+         line ->> 'outcome' = 'done', line ->> 'address', line ->> 'agent', line ->> 'reason', line, name
+  FROM unnest(lines, keys, names) WITH ORDINALITY AS given (line, key, name, place)
+  LEFT JOIN users ON users.name_key = given.key
+  ORDER BY place
+  ON CONFLICT (written_as) DO NOTHING;
+END $$;
+
 -- Which release wrote this, and the oldest one that can work with it.
 CREATE TABLE mcp_schema (
   only_row BOOLEAN PRIMARY KEY DEFAULT true CHECK (only_row),

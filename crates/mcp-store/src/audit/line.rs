@@ -7,8 +7,8 @@ use std::time::SystemTime;
 
 use mcp_identity::{Actor, AuditEvent, AuditOutcome, Caller, PrincipalId, Subject, UserName};
 use serde::{Deserialize, Serialize};
-use serde_json::Serializer;
 use serde_json::ser::Formatter;
+use serde_json::{Serializer, Value};
 
 use super::time::rfc3339;
 
@@ -110,6 +110,17 @@ impl AuditLine {
             Versioned { v: VERSION } => serde_json::from_slice(text).map_err(broken),
             Versioned { v } => Err(AuditLineFault::Version(v)),
         }
+    }
+
+    /// The line as it is kept: JSON that says its version.
+    #[must_use]
+    pub fn versioned(&self) -> Value {
+        let mut kept = serde_json::to_value(self).unwrap_or_default();
+        debug_assert!(kept.is_object(), "a line is an object");
+        if let Value::Object(fields) = &mut kept {
+            fields.insert("v".to_owned(), VERSION.into());
+        }
+        kept
     }
 
     /// The same line as whoever looks at its texts may see them, wherever they are shown: what
@@ -358,6 +369,8 @@ mod tests {
     fn what_hides_in_a_text_is_seen_in_what_is_shown() {
         let text = r#"{"v":1,"time":"1970-01-01T00:00:00Z","action":"login","outcome":"done","agent":"a\u0000\u202eb\\n"}"#;
         let line = AuditLine::parse(text.as_bytes()).unwrap();
+        let kept = line.versioned().to_string();
+        assert_eq!(AuditLine::parse(kept.as_bytes()), Ok(line.clone()));
         assert_eq!(line.agent.as_deref(), Some("a\0\u{202e}b\\n"));
         assert_eq!(line.visible().agent.as_deref(), Some(r"a\u{0}\u{202e}b\n"));
     }
