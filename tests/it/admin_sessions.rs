@@ -7,7 +7,7 @@ use mcp_identity::{
     Clock as _, Entropy as _, PlainToken, SessionId, SystemClock, SystemEntropy, TokenHash,
     UserName,
 };
-use mcp_store::{AccountStore as _, LoginSession, Opening};
+use mcp_store::{AccountStore as _, LoginSession, Opening, SessionScope};
 use mcp_throttle::{LockoutPolicy, Verdict};
 use serde_json::json;
 
@@ -44,6 +44,7 @@ fn log_in_until(admin: &Admin, name: &str, agent: &str, expires_at: SystemTime) 
         last_used: now,
         address: Some("2001:db8::1".parse().unwrap()),
         agent: Some(agent.to_owned()),
+        scope: SessionScope::Full,
     };
     let id = session.id.clone();
     let login = wait(store.find_login(&user, policy(None), now)).unwrap().unwrap();

@@ -43,6 +43,8 @@ pub(crate) struct Fields {
     enabled: Option<bool>,
     note: Option<String>,
     email: Option<String>,
+    full_name: Option<String>,
+    must_change_password: bool,
     roles: Option<BTreeSet<RoleName>>,
     databases: Option<BTreeSet<DatabaseName>>,
     db_role: Option<DbRole>,
@@ -120,6 +122,10 @@ impl Kind for Users {
                 let email = |text: &str| new_email(context, text);
                 fields.email = map.next_value_seed(Nullable(email))?.flatten();
             }
+            "full_name" => fields.full_name = map.next_value_seed(Nullable(text))?,
+            "password_change_required" => {
+                fields.must_change_password = map.next_value_seed(Scalar(truth))?;
+            }
             "roles" => fields.roles = map.next_value_seed(Many(role))?,
             "db_role" => fields.db_role = map.next_value_seed(Nullable(db_role))?,
             "last_login" => fields.last_login = map.next_value_seed(Nullable(time))?,
@@ -132,6 +138,8 @@ impl Kind for Users {
     fn finish(fields: Fields) -> Result<KeptUser, &'static str> {
         let record = UserRecord {
             email: fields.email,
+            full_name: fields.full_name,
+            must_change_password: fields.must_change_password,
             note: fields.note.unwrap_or_default(),
             enabled: fields.enabled.ok_or("enabled")?,
             roles: fields.roles.unwrap_or_default(),
@@ -158,6 +166,8 @@ impl Kind for Users {
             ("created_at", Some(Said::Time(record.created_at))),
             ("annotation", Some(Said::text(&record.note))),
             ("email", record.email.as_ref().map(Said::text)),
+            ("full_name", record.full_name.as_ref().map(Said::text)),
+            ("password_change_required", record.must_change_password.then_some(Said::Truth(true))),
             ("roles", (!record.roles.is_empty()).then(roles)),
             ("databases", record.databases.as_ref().map(databases)),
             ("db_role", record.db_role.as_ref().map(|role| Said::text(role.as_str()))),

@@ -51,10 +51,18 @@ impl PostgresStore {
         rows.first().map(|row| self.reader().account(row)).transpose()
     }
 
+    async fn addressed(&self, email: &str) -> Result<Option<Account>, StoreError> {
+        let sql = format!("SELECT {ACCOUNT} FROM users WHERE email_key = $1");
+        let key = email.to_lowercase();
+        let rows = self.pool().read(&sql, &[(&key, Type::TEXT)]).await?;
+        rows.first().map(|row| self.reader().account(row)).transpose()
+    }
+
     async fn add(&self, record: UserRecord) -> Result<(), AddRejection> {
         const SQL: &str = "INSERT INTO users (username, name_key, email, email_key, \
             password_hash, annotation, active, is_active, roles, databases, db_role, read_only, \
-            created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9, $10, $11, $12)";
+            created_at, full_name, password_change_required) \
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9, $10, $11, $12, $13, $14)";
         let email_key = record.email.as_ref().map(|email| email.to_lowercase());
         let added = self
             .pool()
@@ -73,6 +81,8 @@ impl PostgresStore {
                     (&record.db_role.as_ref().map(DbRole::as_str), Type::TEXT),
                     (&record.read_only, Type::BOOL),
                     (&record.created_at, Type::TIMESTAMPTZ),
+                    (&record.full_name, Type::TEXT),
+                    (&record.must_change_password, Type::BOOL),
                 ],
             )
             .await;
@@ -133,8 +143,8 @@ impl PostgresStore {
             .map_err(Fault::into_store)?;
         let Some(row) = rows.first() else { return Ok(None) };
         let account = self.reader().account(row)?;
-        let moment: SystemTime = self.reader().get(row, 16)?;
-        let verdict = match self.reader().get(row, 15)? {
+        let moment: SystemTime = self.reader().get(row, 18)?;
+        let verdict = match self.reader().get(row, 17)? {
             "reserved" => Verdict::Reserved(Ticket::taken_at(moment)),
             "locked" => Verdict::Locked(lock_until(moment)),
             _ => Verdict::Wait,
@@ -204,7 +214,7 @@ impl PostgresStore {
 
     async fn let_in(&self, opening: Opening) -> Result<Opened, OpenRejection> {
         const SQL: &str = "SELECT outcome, lock, ended FROM mcp_open_session($1, $2, $3, $4, $5, \
-            $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
+            $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
         let Opening { session, ticket, policy, account_made, checked, stronger, limit, now } =
             &opening;
         let Rule { lasts, holds, .. } = Rule::of(policy);
@@ -230,6 +240,7 @@ impl PostgresStore {
                     (&session.last_used, Type::TIMESTAMPTZ),
                     (&session.address.map(|address| address.to_string()), Type::TEXT),
                     (&session.agent, Type::TEXT),
+                    (&session.scope.as_str(), Type::TEXT),
                 ],
             )
             .await
@@ -358,6 +369,13 @@ impl AccountStore for PostgresStore {
         name: &'a UserName,
     ) -> BoxFuture<'a, Result<Option<Account>, StoreError>> {
         Box::pin(self.account(name))
+    }
+
+    fn find_email<'a>(
+        &'a self,
+        email: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Account>, StoreError>> {
+        Box::pin(self.addressed(email))
     }
 
     fn add_account(&self, record: UserRecord) -> BoxFuture<'_, Result<(), AddRejection>> {

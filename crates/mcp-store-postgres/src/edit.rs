@@ -36,7 +36,9 @@ fn columns(edit: &UserEdit) -> Vec<(&'static str, New)> {
     let UserEdit {
         note,
         email,
+        full_name,
         password,
+        must_change_password,
         enabled,
         roles,
         databases,
@@ -52,6 +54,8 @@ fn columns(edit: &UserEdit) -> Vec<(&'static str, New)> {
         note.as_deref().map(|note| ("annotation", text(note))),
         email.as_ref().map(|email| ("email", New::Text(email.clone()))),
         email.as_ref().map(|email| ("email_key", key(email))),
+        full_name.as_ref().map(|name| ("full_name", New::Text(name.clone()))),
+        must_change_password.map(|must| ("password_change_required", New::Flag(must))),
         password.as_ref().map(|hash| ("password_hash", text(hash.expose()))),
         enabled.map(|enabled| ("active", New::Flag(enabled))),
         roles.as_ref().map(|roles| ("roles", New::List(Some(list(roles))))),

@@ -7,7 +7,8 @@ use mcp_identity::{
     DatabaseName, DbRole, RoleName, SessionId, TokenHash, TokenId, ToolName, UserName,
 };
 use mcp_store::{
-    Account, LoginSession, StoreError, StoreErrorKind, StoredHash, TokenRecord, UserRecord,
+    Account, LoginSession, SessionScope, StoreError, StoreErrorKind, StoredHash, TokenRecord,
+    UserRecord,
 };
 use mcp_throttle::{Lock, Lockout};
 use serde_json::Value;
@@ -20,11 +21,12 @@ use crate::time::is_infinite;
 /// The columns of an account, of the table or of a value of its type.
 pub(crate) const ACCOUNT: &str = "username::text, email::text, password_hash::text, annotation, \
     active, roles, databases, db_role::text, read_only, created_at, last_login_at, \
-    failed_login_attempts, last_failed_at, locked_until, reserved";
+    failed_login_attempts, last_failed_at, locked_until, reserved, full_name::text, \
+    password_change_required";
 
 /// The columns of a session `s`, with the name of its account `u`.
 pub(crate) const SESSION: &str = "s.public_id::text, s.token_jti::text, u.username::text, \
-    s.created_at, s.expires_at, s.last_used_at, s.ip_address::text, s.user_agent";
+    s.created_at, s.expires_at, s.last_used_at, s.ip_address::text, s.user_agent, s.scope::text";
 
 /// The columns of a token.
 pub(crate) const TOKEN: &str = "id::text, hash::text, note, database::text, created_at, \
@@ -49,6 +51,8 @@ impl Reader<'_> {
         let record = UserRecord {
             name: UserName::parse(&name).map_err(|_| odd("username"))?,
             email: self.get(row, 1)?,
+            full_name: self.get(row, 15)?,
+            must_change_password: self.get(row, 16)?,
             password: StoredHash::new(self.get::<String>(row, 2)?),
             note: self.get(row, 3)?,
             enabled: self.get(row, 4)?,
@@ -86,6 +90,7 @@ impl Reader<'_> {
             last_used: self.get(row, 5)?,
             address: address.map_err(|_| odd("ip_address"))?,
             agent: self.get(row, 7)?,
+            scope: SessionScope::parse(self.get(row, 8)?).ok_or_else(|| odd("scope"))?,
         })
     }
 

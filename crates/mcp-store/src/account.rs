@@ -16,8 +16,12 @@ pub struct UserRecord {
     pub name: UserName,
     /// Where its letters go. Unique in its store, upper and lower case alike.
     pub email: Option<String>,
+    /// What its owner is called. Hostile text: escape it before showing it.
+    pub full_name: Option<String>,
     /// What its password is checked against.
     pub password: StoredHash,
+    /// Whether the password opens nothing until its owner has changed it.
+    pub must_change_password: bool,
     /// What it is for, in its owner's words. Hostile text: escape it before showing it.
     pub note: String,
     /// Whether it may be used at all. An administrator's word; a lock is something else.
@@ -41,7 +45,9 @@ impl UserRecord {
         Self {
             name,
             email: None,
+            full_name: None,
             password,
+            must_change_password: false,
             note: String::new(),
             enabled: true,
             roles: BTreeSet::new(),
@@ -52,14 +58,16 @@ impl UserRecord {
         }
     }
 
-    /// Does the other record open the same doors? The note, the address and the password open
-    /// nothing for a session that is open already.
+    /// Does the other record open the same doors? The note, the address, the full name and the
+    /// password open nothing for a session that is open already.
     #[must_use]
     pub fn same_authority(&self, other: &Self) -> bool {
         let Self {
             name,
             email: _,
+            full_name: _,
             password: _,
+            must_change_password: _,
             note: _,
             enabled,
             roles,
@@ -139,6 +147,37 @@ pub struct LoginSession {
     pub address: Option<IpAddr>,
     /// The agent that opened it, as it said, cut to 256 bytes. Hostile text: escape it.
     pub agent: Option<String>,
+    /// What it opens.
+    pub scope: SessionScope,
+}
+
+/// What a session opens.
+///
+/// Matched exhaustively on purpose: who decides what a session may do decides it for each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SessionScope {
+    /// All that its user may reach.
+    #[default]
+    Full,
+    /// The change of its user's password, and nothing else.
+    PasswordChange,
+}
+
+impl SessionScope {
+    /// A word that never changes: what stores keep.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::PasswordChange => "password_change",
+        }
+    }
+
+    /// The scope of that word. `None`: it is none that is known here, and opens nothing.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Full, Self::PasswordChange].into_iter().find(|scope| scope.as_str() == word)
+    }
 }
 
 impl LoginSession {
@@ -181,8 +220,12 @@ pub struct UserEdit {
     pub note: Option<String>,
     /// The address; `Some(None)` removes it.
     pub email: Option<Option<String>>,
+    /// The full name; `Some(None)` removes it.
+    pub full_name: Option<Option<String>>,
     /// The password.
     pub password: Option<StoredHash>,
+    /// Whether the password must be changed first.
+    pub must_change_password: Option<bool>,
     /// Whether it may be used. `true` lifts a lock, too, and forgets failures; `false` ends its
     /// sessions.
     pub enabled: Option<bool>,
@@ -205,7 +248,9 @@ impl UserEdit {
         let mut edited = record.clone();
         set(&mut edited.note, self.note.as_ref());
         set(&mut edited.email, self.email.as_ref());
+        set(&mut edited.full_name, self.full_name.as_ref());
         set(&mut edited.password, self.password.as_ref());
+        set(&mut edited.must_change_password, self.must_change_password.as_ref());
         set(&mut edited.enabled, self.enabled.as_ref());
         set(&mut edited.roles, self.roles.as_ref());
         set(&mut edited.databases, self.databases.as_ref());

@@ -31,6 +31,23 @@ pub trait AccountStore: Send + Sync {
         name: &'a UserName,
     ) -> BoxFuture<'a, Result<Option<Account>, StoreError>>;
 
+    /// The account with that address, in upper and lower case alike.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read. Not found is `Ok(None)`.
+    fn find_email<'a>(
+        &'a self,
+        email: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Account>, StoreError>> {
+        Box::pin(async move {
+            let wanted = email.to_lowercase();
+            let has_it = |account: &Account| {
+                account.record.email.as_ref().is_some_and(|email| email.to_lowercase() == wanted)
+            };
+            Ok(self.accounts().await?.into_iter().find(has_it))
+        })
+    }
+
     /// Keeps a new account.
     ///
     /// # Errors

@@ -50,7 +50,7 @@ mod record;
 mod rotation;
 mod token_store;
 
-pub use account::{LoginSession, SessionSelector, StoredHash, UserEdit, UserRecord};
+pub use account::{LoginSession, SessionScope, SessionSelector, StoredHash, UserEdit, UserRecord};
 pub use account_store::{
     Account, AccountStore, AddRejection, EditRejection, Login, OpenRejection, Opened, Opening,
 };

@@ -4,7 +4,7 @@
 use std::time::{Duration, SystemTime};
 
 use mcp_identity::{Clock as _, PlainToken, SessionId, SystemClock, TokenHash, UserName};
-use mcp_store::{AccountStore as _, LoginSession, Opening};
+use mcp_store::{AccountStore as _, LoginSession, Opening, SessionScope};
 use mcp_store_file::{FileAccounts, FileAccountsSettings};
 use mcp_throttle::{LockoutPolicy, Verdict};
 use serde_json::{Value, json};
@@ -291,6 +291,7 @@ fn expired_session(place: &Place) -> PlainToken {
             last_used: opened_at,
             address: None,
             agent: None,
+            scope: SessionScope::Full,
         };
         let opening = Opening {
             session,

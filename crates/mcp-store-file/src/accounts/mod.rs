@@ -198,6 +198,14 @@ impl AccountStore for FileAccounts {
         Box::pin(self.ask(move |clerk| clerk.find_account(&name)))
     }
 
+    fn find_email<'a>(
+        &'a self,
+        email: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Account>, StoreError>> {
+        let email = email.to_owned();
+        Box::pin(self.ask(move |clerk| clerk.find_email(&email)))
+    }
+
     fn add_account(&self, record: UserRecord) -> BoxFuture<'_, Result<(), AddRejection>> {
         Box::pin(self.ask(move |clerk| clerk.add(record)))
     }

@@ -43,6 +43,15 @@ impl Roll {
         or_nobody(self.users.find_now(name))
     }
 
+    /// Whose that address is, settled.
+    pub(super) fn find_email(&self, email: &str) -> Result<Option<UserName>, StoreError> {
+        let wanted = email_key(email);
+        let has_it = |kept: &KeptUser| {
+            kept.record.email.as_deref().map(email_key).is_some_and(|email| email == wanted)
+        };
+        Ok(self.all()?.into_iter().find(has_it).map(|kept| kept.record.name))
+    }
+
     /// The account of that name as the file itself says, even if another process said so just
     /// now; while the file cannot be used, settled.
     pub(super) fn find_fresh(&mut self, name: &UserName) -> Result<Option<UserRecord>, StoreError> {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::SystemTime;
 
 use mcp_identity::{SessionId, TokenHash, UserName};
-use mcp_store::{LoginSession, SessionSelector, StoreError};
+use mcp_store::{LoginSession, SessionScope, SessionSelector, StoreError};
 use rusqlite::{Params, Row};
 
 use super::columns::{nanoseconds, parsed, time};
@@ -21,7 +21,7 @@ pub(crate) struct KeptSession {
 
 /// A row of `session`, as [`read`] takes it.
 const ROW: &str =
-    "number, id, hash, name, made, shown, created_at, expires_at, last_used, address, agent";
+    "number, id, hash, name, made, shown, created_at, expires_at, last_used, address, agent, scope";
 
 impl Tables<'_> {
     /// Every session, in the order in which they were opened.
@@ -47,7 +47,8 @@ impl Tables<'_> {
         self.run("open a session", |db| {
             db.execute(
                 "INSERT INTO session (id, hash, name, made, shown, created_at, expires_at, \
-                 last_used, address, agent) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                 last_used, address, agent, scope) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
                 (
                     session.id.as_str(),
                     session.hash.to_hex(),
@@ -59,6 +60,7 @@ impl Tables<'_> {
                     nanoseconds(session.last_used),
                     session.address.map(|address| address.to_string()),
                     session.agent.as_deref(),
+                    session.scope.as_str(),
                 ),
             )?;
             Ok(())
@@ -170,6 +172,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<(i64, KeptSession)> {
         last_used: at(8)?,
         address,
         agent: row.get(10)?,
+        scope: parsed(11, SessionScope::parse(&text(11)?))?,
     };
     let account = AccountKey { name: text(3)?, made: row.get(4)? };
     Ok((row.get(0)?, KeptSession { account, session }))

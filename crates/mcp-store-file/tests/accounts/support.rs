@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use mcp_identity::{SessionId, TokenHash, UserName};
 use mcp_store::{
-    Account, AccountStore, Change, Changes, LoginSession, OpenRejection, Opening, StoreError,
-    StoredHash, UserRecord,
+    Account, AccountStore, Change, Changes, LoginSession, OpenRejection, Opening, SessionScope,
+    StoreError, StoredHash, UserRecord,
 };
 use mcp_store_file::{FileAccounts, FileAccountsSettings};
 use mcp_throttle::{Failure, LockoutPolicy, Ticket, Verdict};
@@ -97,6 +97,7 @@ pub(crate) fn session(n: u64, user: &UserName) -> LoginSession {
         last_used: second(n),
         address: None,
         agent: None,
+        scope: SessionScope::Full,
     }
 }
 

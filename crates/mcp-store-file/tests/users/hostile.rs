@@ -114,7 +114,9 @@ fn edits() -> impl Strategy<Value = UserEdit> {
     let some = |edit| (prop::option::of(hostile()), any::<Option<bool>>(), edit);
     let sets = (prop::option::of(prop::option::of(databases)), prop::option::of(roles));
     let rest = (prop::option::of(email), prop::option::of(db_role), any::<Option<bool>>());
-    (some(any::<bool>()), sets, rest).prop_map(|((note, enabled, rehash), sets, rest)| UserEdit {
+    let person = (prop::option::of(prop::option::of(hostile())), any::<Option<bool>>());
+    let all = (some(any::<bool>()), sets, rest, person);
+    all.prop_map(|((note, enabled, rehash), sets, rest, (full_name, must_change))| UserEdit {
         note,
         enabled,
         password: rehash.then(|| StoredHash::new(OTHER)),
@@ -125,6 +127,8 @@ fn edits() -> impl Strategy<Value = UserEdit> {
         email: rest.0.map(|email| email.map(str::to_owned)),
         db_role: rest.1.map(|role| role.map(|role| DbRole::parse(role).unwrap())),
         read_only: rest.2,
+        full_name,
+        must_change_password: must_change,
         end_sessions: None,
     })
 }

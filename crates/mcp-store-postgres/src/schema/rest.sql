@@ -281,7 +281,7 @@ END $$;
 CREATE FUNCTION mcp_open_session(
   wanted text, made timestamptz, checked text, stronger text, ticket timestamptz,
   lasts bigint, holds bigint, room bigint, instant timestamptz,
-  session text, token text, begins timestamptz, ends timestamptz, used timestamptz, address text, agent text)
+  session text, token text, begins timestamptz, ends timestamptz, used timestamptz, address text, agent text, scope text)
 RETURNS TABLE (outcome text, lock timestamptz, ended text[]) LANGUAGE plpgsql AS $$
 DECLARE
   kept users;
@@ -323,8 +323,8 @@ BEGIN
     SELECT array_agg(public_id) INTO ended FROM gone;
   END IF;
   INSERT INTO user_sessions
-    (user_id, token_jti, public_id, expires_at, created_at, last_used_at, ip_address, user_agent)
-  VALUES (kept.id, token, session, ends, begins, used, address, agent);
+    (user_id, token_jti, public_id, expires_at, created_at, last_used_at, ip_address, user_agent, scope)
+  VALUES (kept.id, token, session, ends, begins, used, address, agent, mcp_open_session.scope);
   outcome := 'opened';
   RETURN NEXT;
 END $$;

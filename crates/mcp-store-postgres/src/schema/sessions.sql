@@ -10,5 +10,7 @@ CREATE TABLE user_sessions (
   created_at TIMESTAMPTZ NOT NULL DEFAULT now(),
   last_used_at TIMESTAMPTZ NOT NULL DEFAULT now(),
   ip_address VARCHAR(45),
-  user_agent TEXT
+  user_agent TEXT,
+  -- What it opens: everything, or the change of its user's password alone.
+  scope VARCHAR(16) NOT NULL DEFAULT 'full'
 );

@@ -1,6 +1,8 @@
 -- From the table that tracks the sessions of another system. Its rows stay, open nothing here, and
 -- are swept when they expire.
-ALTER TABLE user_sessions ADD COLUMN public_id VARCHAR(16) UNIQUE;
+ALTER TABLE user_sessions
+  ADD COLUMN public_id VARCHAR(16) UNIQUE,
+  ADD COLUMN scope VARCHAR(16) NOT NULL DEFAULT 'full';
 UPDATE user_sessions SET
   created_at = coalesce(created_at, CURRENT_TIMESTAMP),
   last_used_at = coalesce(last_used_at, created_at, CURRENT_TIMESTAMP);

@@ -4,7 +4,9 @@ use std::num::NonZeroU32;
 use std::time::{Duration, SystemTime};
 
 use mcp_identity::{Clock as _, SessionId, SystemClock, TokenHash, UserName};
-use mcp_store::{AccountStore, LoginSession, OpenRejection, Opening, StoredHash, UserRecord};
+use mcp_store::{
+    AccountStore, LoginSession, OpenRejection, Opening, SessionScope, StoredHash, UserRecord,
+};
 use mcp_store_postgres::PostgresStore;
 use mcp_throttle::{LockoutPolicy, Ticket, Verdict};
 
@@ -62,6 +64,7 @@ pub(crate) fn session(who: &str, n: u64) -> LoginSession {
         last_used: now,
         address: None,
         agent: None,
+        scope: SessionScope::Full,
     }
 }
 

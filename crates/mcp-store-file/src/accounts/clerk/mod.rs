@@ -70,6 +70,13 @@ impl Clerk {
         Ok(Some(self.account(user, &key, &kept)))
     }
 
+    pub(super) fn find_email(&self, email: &str) -> Result<Option<Account>, StoreError> {
+        match self.roll.find_email(email)? {
+            Some(name) => self.find_account(&name),
+            None => Ok(None),
+        }
+    }
+
     /// Sessions of an account that is no more, or was made anew since, are none any more.
     pub(super) fn sessions(&self) -> Result<Vec<LoginSession>, StoreError> {
         let kept = self.state.tables()?.sessions()?;

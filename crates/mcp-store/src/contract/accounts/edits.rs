@@ -41,6 +41,14 @@ fn edits() -> Vec<(UserEdit, UserRecord)> {
             UserRecord { password: to.password, ..before.clone() },
         ),
         (
+            UserEdit { full_name: Some(to.full_name.clone()), ..nothing() },
+            UserRecord { full_name: to.full_name, ..before.clone() },
+        ),
+        (
+            UserEdit { must_change_password: Some(true), ..nothing() },
+            UserRecord { must_change_password: true, ..before.clone() },
+        ),
+        (
             UserEdit { enabled: Some(false), ..nothing() },
             UserRecord { enabled: false, ..before.clone() },
         ),
@@ -68,7 +76,9 @@ async fn an_edit_changes_exactly_what_it_says(store: &dyn AccountStore) {
     let undo = UserEdit {
         note: Some(plain(2).note),
         email: Some(None),
+        full_name: Some(None),
         password: Some(password(2)),
+        must_change_password: Some(false),
         enabled: Some(true),
         roles: Some(plain(2).roles),
         databases: Some(None),
@@ -93,6 +103,7 @@ async fn an_edit_removes_what_it_says(store: &dyn AccountStore) {
     let change = UserEdit {
         note: Some(String::new()),
         email: Some(None),
+        full_name: Some(None),
         roles: Some([must(RoleName::parse("operator"))].into()),
         databases: Some(Some(["one", "two"].map(|n| must(DatabaseName::parse(n))).into())),
         db_role: Some(Some(must(DbRole::parse("other")))),

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use mcp_identity::{DatabaseName, DbRole, RoleName, SessionId, TokenHash, UserName};
 use mcp_throttle::{Failure, LockoutPolicy, Ticket, Verdict};
 
-use crate::account::{LoginSession, StoredHash, UserEdit, UserRecord};
+use crate::account::{LoginSession, SessionScope, StoredHash, UserEdit, UserRecord};
 use crate::account_store::{Account, AccountStore, Login, Opening};
 use crate::contract::{hold, must, second};
 
@@ -37,7 +37,9 @@ pub(super) fn full(n: u64) -> UserRecord {
     let salt_and_hash = "c2FsdHNhbHRzYWx0c2FsdA$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g";
     UserRecord {
         email: Some(format!("User.{n}@Example.org")),
+        full_name: Some(HOSTILE.to_owned()),
         password: StoredHash::new(format!("$argon2id$v=19$m=65536,t=3,p=1${salt_and_hash}")),
+        must_change_password: true,
         note: HOSTILE.to_owned(),
         enabled: false,
         roles: ["admin", "viewer"].into_iter().map(|role| must(RoleName::parse(role))).collect(),
@@ -74,6 +76,7 @@ pub(super) fn session(n: u64, user: &UserName) -> LoginSession {
         last_used: minute(n),
         address: address.parse().ok(),
         agent: Some(format!("{HOSTILE}\t\u{1b}[31m")),
+        scope: SessionScope::Full,
     }
 }
 

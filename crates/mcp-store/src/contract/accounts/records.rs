@@ -103,6 +103,13 @@ async fn an_address_is_the_same_in_upper_and_lower_case(store: &dyn AccountStore
         let refused = store.edit_account(&user(2), edit).await;
         hold(&sentence, &refused, &Err(EditRejection::EmailTaken));
     }
+    for email in ["Alice@Example.org", "aLICE@example.org"] {
+        let found = store.find_email(email).await;
+        let sentence = format!("find_email() gives the account of an address: {email}");
+        hold(&sentence, &found, &Ok(Some(Account::new(records[0].clone()))));
+    }
+    let found = store.find_email("alice@example.com").await;
+    hold("find_email() gives nothing for a foreign address", &found, &Ok(None));
     hold("a refused address changes nothing", &read(store).await, &untried(records.clone()));
     let own = "ALICE@example.org".to_owned();
     let edit = UserEdit { email: Some(Some(own.clone())), ..UserEdit::default() };

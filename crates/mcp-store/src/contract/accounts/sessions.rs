@@ -4,7 +4,7 @@ use super::people::{
     keep, log_in, minute, name, opening, plain, policy, read_one, read_sessions, reserve, session,
     session_id, user,
 };
-use crate::account::{LoginSession, SessionSelector};
+use crate::account::{LoginSession, SessionScope, SessionSelector};
 use crate::account_store::{AccountStore, Opened};
 use crate::contract::hold;
 
@@ -23,6 +23,7 @@ async fn sessions_are_kept_whole_and_in_order(store: &dyn AccountStore) {
         expires_at: minute(500 - n),
         address: None,
         agent: None,
+        scope: SessionScope::PasswordChange,
         ..session(n, user)
     };
     let sessions = vec![
