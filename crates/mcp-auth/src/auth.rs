@@ -11,7 +11,7 @@ use mcp_identity::{
     Actor, AuditAction, AuditLog, AuditOutcome, Caller, Clock, CredentialFault, Denial, Entropy,
     EntropyError, NoAudit, Principal, PrincipalId, Subject, SystemClock, SystemEntropy, TokenHash,
 };
-use mcp_store::{LoginSession, SessionSelector, StoreError, TokenStore};
+use mcp_store::{LoginSession, SessionSelector, StoreError, StoredHash, TokenStore};
 use mcp_throttle::{AddressKey, DEFAULT_KEYS, Quota, RateLimiter};
 use tokio::sync::{mpsc, oneshot};
 
@@ -224,7 +224,29 @@ impl Auth {
         caller: &Caller,
         now: SystemTime,
     ) -> Result<Arc<Principal>, Refusal> {
-        match self.find(presented, now) {
+        self.receive(self.find(presented, now), caller, now)
+    }
+
+    /// The same at the one door that also lets in whoever must change his password first.
+    ///
+    /// # Errors
+    /// As [`Auth::admit`].
+    pub(crate) fn admit_to_change(
+        &self,
+        presented: &[u8],
+        caller: &Caller,
+        now: SystemTime,
+    ) -> Result<Arc<Principal>, Refusal> {
+        self.receive(self.find_any(presented, now), caller, now)
+    }
+
+    fn receive(
+        &self,
+        found: Result<Found, Miss>,
+        caller: &Caller,
+        now: SystemTime,
+    ) -> Result<Arc<Principal>, Refusal> {
+        match found {
             Ok(found) => {
                 self.record_first_use(&found, caller, now);
                 Ok(found.principal)
@@ -247,7 +269,16 @@ impl Auth {
         denial
     }
 
+    /// What opens the common doors. A session for the change of a password is unknown there.
     fn find(&self, presented: &[u8], now: SystemTime) -> Result<Found, Miss> {
+        let found = self.find_any(presented, now)?;
+        match found.principal.id {
+            PrincipalId::Token(_) | PrincipalId::Session(_) | PrincipalId::Local => Ok(found),
+            PrincipalId::PasswordChange(_) => Err(Miss::Fault(CredentialFault::Unknown)),
+        }
+    }
+
+    fn find_any(&self, presented: &[u8], now: SystemTime) -> Result<Found, Miss> {
         match self.index.standing() {
             Standing::Sure => self.judge(presented, now).map_err(Miss::Fault),
             // What it does not know, a store may.
@@ -343,6 +374,19 @@ impl Auth {
         self.index.stands()
     }
 
+    /// Whether this is the password of the account, for somebody who is in already and asks for
+    /// something that wants it again. A wrong one counts as a failed login; a lock refuses here,
+    /// too, and all take the time of a login. `Ok` tells the hash that it was compared with.
+    ///
+    /// # Errors
+    /// [`LoginRejection`]. Without accounts, everybody is unknown.
+    pub async fn confirm(&self, attempt: &Attempt) -> Result<StoredHash, LoginRejection> {
+        match &self.logins {
+            Some(logins) => logins.confirm(attempt).await,
+            None => Err(LoginRejection::Refused(CredentialFault::UnknownUser)),
+        }
+    }
+
     /// Whether people can log in at all.
     #[must_use]
     pub fn has_accounts(&self) -> bool {
@@ -404,8 +448,11 @@ impl fmt::Debug for Auth {
 fn subject_of(principal: &Principal) -> Subject {
     match (&principal.id, &principal.user) {
         (PrincipalId::Token(id), _) => Subject::Token(id.clone()),
-        (PrincipalId::Session(id), Some(user)) => Subject::Session(id.clone(), user.clone()),
-        (PrincipalId::Session(_), None) | (PrincipalId::Local, _) => Subject::None,
+        (PrincipalId::Session(id) | PrincipalId::PasswordChange(id), Some(user)) => {
+            Subject::Session(id.clone(), user.clone())
+        }
+        (PrincipalId::Session(_) | PrincipalId::PasswordChange(_), None)
+        | (PrincipalId::Local, _) => Subject::None,
     }
 }
 

@@ -52,6 +52,34 @@ impl Authenticate for Auth {
     }
 }
 
+/// The door to the change of a password: lets in whom [`Auth`] lets in, and whoever must change
+/// his password before anything else.
+#[derive(Clone, Debug)]
+pub struct PasswordChangeDoor(Auth);
+
+impl PasswordChangeDoor {
+    /// The door of that `Auth`.
+    #[must_use]
+    pub fn new(auth: Auth) -> Self {
+        Self(auth)
+    }
+}
+
+impl Authenticate for PasswordChangeDoor {
+    fn authenticate(
+        &self,
+        presented: &[u8],
+        caller: &Caller,
+        now: SystemTime,
+    ) -> Result<Arc<Principal>, Refusal> {
+        self.0.admit_to_change(presented, caller, now)
+    }
+
+    fn malformed(&self, caller: &Caller, now: SystemTime) -> Denial {
+        self.0.malformed(caller, now)
+    }
+}
+
 /// No authentication at all: everybody is [`Principal::local`], with whatever token or none.
 ///
 /// Only for an operator who asked for exactly this. Dropping the door ends what came through it.

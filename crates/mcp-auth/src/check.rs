@@ -23,6 +23,7 @@ use mcp_throttle::{
 use ring::hmac;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
+use unicode_normalization::UnicodeNormalization as _;
 
 use crate::in_time::in_time;
 use crate::index::Index;
@@ -35,6 +36,9 @@ use crate::share::fingerprint;
 /// How often a place of an account is asked for again. Another server that shares the store gives
 /// its places back without a word.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
+
+/// The longest address of mail that anybody has (RFC 5321 §4.5.3.1.3). A longer one is nobody's.
+const MAX_EMAIL_BYTES: usize = 254;
 
 /// What the store is called in errors.
 pub(crate) const USER_STORE: &str = "user store";
@@ -83,6 +87,8 @@ pub(crate) struct Right {
     pub(crate) stronger: Option<StoredHash>,
     /// The place of the attempt, still held: whoever shares the check shares it.
     pub(crate) place: SystemTime,
+    /// Whether the password opens nothing until it is changed.
+    pub(crate) must_change: bool,
 }
 
 impl Outcome {
@@ -158,6 +164,20 @@ impl Checks {
             recorder,
             address_freed: Notify::new(),
             account_freed: Notify::new(),
+        })
+    }
+
+    /// Whom somebody says he is: by name, or by address. Whose address it is, the store says; what
+    /// is nobody's is looked up like any other.
+    pub(crate) async fn claimed(&self, typed: &str) -> Result<Claimed, StoreError> {
+        if !typed.contains('@') || typed.len() > MAX_EMAIL_BYTES {
+            return Ok(Claimed::parse(typed));
+        }
+        let email: String = typed.nfkc().collect();
+        let found = in_time(USER_STORE, self.store.find_email(&email)).await?;
+        Ok(match found {
+            Some(account) => Claimed::Name(account.record.name),
+            None => Claimed::Nobody(format!(":{}", email.to_lowercase())),
         })
     }
 
@@ -351,7 +371,8 @@ impl Checks {
         }
         let stronger = self.strengthen(attempt, asker, stored.as_ref()).await;
         let (made, checked, place) = (record.created_at, record.password, ticket.time());
-        Ok(Outcome::Right(Right { name, made, checked, stronger, place }))
+        let must_change = record.must_change_password;
+        Ok(Outcome::Right(Right { name, made, checked, stronger, place, must_change }))
     }
 
     async fn count_failure(

@@ -100,7 +100,7 @@ mod settings;
 mod share;
 
 pub use auth::{Auth, AuthBuilder, OpenError, RefreshError};
-pub use authenticate::{Authenticate, OpenDoor};
+pub use authenticate::{Authenticate, OpenDoor, PasswordChangeDoor};
 pub use credential::Issue;
 pub use keeper::Keeper;
 pub use login::{Attempt, LoginRejection, OpenedSession};

@@ -15,7 +15,9 @@ use mcp_identity::{
     Actor, AuditAction, AuditOutcome, Caller, Clock, CredentialFault, Entropy, EntropyError,
     Password, PlainToken, PrincipalId, SessionId, Subject, TokenHash, UserName,
 };
-use mcp_store::{AccountStore, LoginSession, OpenRejection, Opening, StoreError};
+use mcp_store::{
+    AccountStore, LoginSession, OpenRejection, Opening, SessionScope, StoreError, StoredHash,
+};
 use mcp_throttle::Ticket;
 use tokio::time::{Instant, sleep_until};
 
@@ -30,6 +32,9 @@ use crate::share::{Share, Shares};
 
 /// No setting makes anybody wait longer.
 const LONGEST_WAIT: Duration = Duration::from_hours(1);
+
+/// How long somebody has to change a password that must be changed.
+const CHANGE_LASTS: Duration = Duration::from_mins(15);
 
 /// The longest agent that is kept with a session, in bytes.
 const MAX_AGENT_BYTES: usize = 256;
@@ -62,6 +67,8 @@ pub struct OpenedSession {
     pub user: UserName,
     /// The first instant at which it no longer holds.
     pub expires_at: SystemTime,
+    /// What it opens: not everything, where the password must be changed first.
+    pub scope: SessionScope,
 }
 
 /// Why no session was opened.
@@ -155,6 +162,49 @@ impl Logins {
         outcome
     }
 
+    /// Judges a password that opens nothing, in the time that every attempt takes.
+    pub(crate) async fn confirm(&self, attempt: &Attempt) -> Result<StoredHash, LoginRejection> {
+        let begin = Instant::now();
+        let unrecorded = Unrecorded { recorder: &self.recorder, attempt, told: false };
+        let (confirmed, subject) = self.compare(attempt, begin).await;
+        match &confirmed {
+            // What it is asked for is recorded by whoever does that.
+            Ok(_) => unrecorded.pass(),
+            Err(rejection) => unrecorded.record_rejection(rejection, subject),
+        }
+        if let Ok(_) | Err(LoginRejection::Refused(_) | LoginRejection::Disabled) = confirmed {
+            sleep_until(begin + self.settings.min_response.min(LONGEST_WAIT)).await;
+        }
+        confirmed
+    }
+
+    async fn compare(
+        &self,
+        attempt: &Attempt,
+        begin: Instant,
+    ) -> (Result<StoredHash, LoginRejection>, Subject) {
+        if let Err(rejection) = self.checks.welcome(attempt.caller.address) {
+            return (Err(rejection), Subject::None);
+        }
+        let deadline = begin + self.settings.patience.min(LONGEST_WAIT);
+        let claimed = Claimed::parse(&attempt.name);
+        let outcome = match self.checks.check(attempt, &claimed, deadline).await {
+            Ok(outcome) => outcome,
+            Err(rejection) => return (Err(rejection), Subject::None),
+        };
+        let subject = outcome.subject();
+        let confirmed = match outcome {
+            Outcome::Refused(fault, _) => Err(LoginRejection::Refused(fault)),
+            Outcome::Disabled(_) => Err(LoginRejection::Disabled),
+            Outcome::Right(Right { name, made, checked, place, .. }) => {
+                let _freed = self.checks.account_freed();
+                self.checks.withdraw(&name, made, Ticket::taken_at(place)).await;
+                Ok(checked)
+            }
+        };
+        (confirmed, subject)
+    }
+
     async fn judge(
         &self,
         attempt: &Attempt,
@@ -166,7 +216,10 @@ impl Logins {
             return (Err(rejection), subject);
         }
         let deadline = begin + self.settings.patience.min(LONGEST_WAIT);
-        let claimed = Claimed::parse(&attempt.name);
+        let claimed = match self.checks.claimed(&attempt.name).await {
+            Ok(claimed) => claimed,
+            Err(fault) => return (Err(fault.into()), subject),
+        };
         // A second round for those whose account was changed under their hands: by an admin, or by
         // the stronger hash of a parallel login.
         for round in 0..2 {
@@ -233,9 +286,10 @@ impl Logins {
         right: Right,
     ) -> Result<Option<OpenedSession>, LoginRejection> {
         let _freed = self.checks.account_freed();
-        let Right { name, made, checked, stronger, place } = right;
+        let Right { name, made, checked, stronger, place, must_change } = right;
+        let scope = if must_change { SessionScope::PasswordChange } else { SessionScope::Full };
         let ticket = Ticket::taken_at(place);
-        let Ok((token, session)) = self.new_session(attempt, issue, &name) else {
+        let Ok((token, session)) = self.new_session(attempt, issue, &name, scope) else {
             self.checks.withdraw(&name, made, ticket).await;
             return Err(soon());
         };
@@ -253,7 +307,7 @@ impl Logins {
         match in_time(USER_STORE, self.store.open_session(opening)).await {
             Ok(opened) => {
                 self.record_ended(attempt, &id, &name, opened.ended);
-                Ok(Some(OpenedSession { token, id, user: name, expires_at }))
+                Ok(Some(OpenedSession { token, id, user: name, expires_at, scope }))
             }
             Err(OpenRejection::Changed) => Ok(None),
             Err(OpenRejection::Locked(_)) => Err(LoginRejection::Refused(CredentialFault::Locked)),
@@ -266,6 +320,7 @@ impl Logins {
         attempt: &Attempt,
         issue: Issue,
         user: &UserName,
+        scope: SessionScope,
     ) -> Result<(PlainToken, LoginSession), EntropyError> {
         let mut id = [0; 8];
         self.entropy.fill(&mut id)?;
@@ -273,16 +328,21 @@ impl Logins {
         let token = PlainToken::generate(&*self.entropy)?;
         let now = self.clock.now();
         let agent = attempt.caller.agent.as_deref();
+        let lasts = match scope {
+            SessionScope::Full => self.settings.session_ttl,
+            SessionScope::PasswordChange => self.settings.session_ttl.min(CHANGE_LASTS),
+        };
         let session = LoginSession {
             id: SessionId::from_bytes(id),
             hash: TokenHash::of(&token),
             user: user.clone(),
             created_at: now,
             // A clock at the end of time opens nothing for long.
-            expires_at: now.checked_add(self.settings.session_ttl).unwrap_or(now),
+            expires_at: now.checked_add(lasts).unwrap_or(now),
             last_used: now,
             address: Some(attempt.caller.address),
             agent: agent.map(|it| it[..it.floor_char_boundary(MAX_AGENT_BYTES)].to_owned()),
+            scope,
         };
         let token = match (issue, &self.jwt) {
             (Issue::Configured, Some(jwt)) => jwt.mint(&session).unwrap_or(token),
@@ -318,21 +378,28 @@ struct Unrecorded<'a> {
 
 impl Unrecorded<'_> {
     fn record(mut self, outcome: &Result<OpenedSession, LoginRejection>, subject: Subject) {
-        let (outcome, subject) = match outcome {
+        match outcome {
             Ok(OpenedSession { id, user, .. }) => {
-                (AuditOutcome::Done, Subject::Session(id.clone(), user.clone()))
+                self.tell(AuditOutcome::Done, Subject::Session(id.clone(), user.clone()));
             }
-            Err(LoginRejection::Refused(fault)) => (AuditOutcome::Refused(fault.code()), subject),
-            Err(LoginRejection::Disabled) => {
-                (AuditOutcome::Refused(CredentialFault::Disabled.code()), subject)
-            }
-            Err(LoginRejection::TooManyAttempts { .. }) => {
-                (AuditOutcome::Refused("too_many_attempts"), subject)
-            }
-            Err(LoginRejection::Busy { .. }) => (AuditOutcome::Failed("busy"), subject),
-            Err(LoginRejection::Store(_)) => (AuditOutcome::Failed("store"), subject),
+            Err(rejection) => self.record_rejection(rejection, subject),
+        }
+    }
+
+    fn record_rejection(mut self, rejection: &LoginRejection, subject: Subject) {
+        let outcome = match rejection {
+            LoginRejection::Refused(fault) => AuditOutcome::Refused(fault.code()),
+            LoginRejection::Disabled => AuditOutcome::Refused(CredentialFault::Disabled.code()),
+            LoginRejection::TooManyAttempts { .. } => AuditOutcome::Refused("too_many_attempts"),
+            LoginRejection::Busy { .. } => AuditOutcome::Failed("busy"),
+            LoginRejection::Store(_) => AuditOutcome::Failed("store"),
         };
         self.tell(outcome, subject);
+    }
+
+    /// There is nothing to record.
+    fn pass(mut self) {
+        self.told = true;
     }
 
     fn tell(&mut self, outcome: AuditOutcome, subject: Subject) {

@@ -7,15 +7,16 @@
 //!        └── other rights: likewise (Replaced); its sessions get leases under the new one
 //! ```
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use mcp_identity::{
-    EndReason, Lease, LeaseEnd, Principal, PrincipalId, RoleName, SessionId, UserName,
+    DatabaseGrant, EndReason, Grants, Lease, LeaseEnd, Principal, PrincipalId, RoleName, SessionId,
+    UserName,
 };
-use mcp_store::{Account, LoginSession, UserRecord};
+use mcp_store::{Account, LoginSession, SessionScope, UserRecord};
 
 use crate::index::{Digest, Entries, Entry, Index, Use};
 
@@ -284,12 +285,29 @@ impl Drop for People {
     }
 }
 
+/// The rights of who must change his password first: none, should he get past a door by mistake.
+fn nothing() -> Grants {
+    Grants {
+        roles: BTreeSet::new(),
+        databases: DatabaseGrant::Some(BTreeSet::new()),
+        db_role: None,
+        tools: Some(BTreeSet::new()),
+        read_only: true,
+    }
+}
+
 fn hold(session: LoginSession, user: &User, noted: Arc<Use>) -> Kept {
     let (lease, end) = user.lease.child();
+    let (id, grants) = match session.scope {
+        SessionScope::Full => (PrincipalId::Session(session.id.clone()), user.record.grants()),
+        SessionScope::PasswordChange => {
+            (PrincipalId::PasswordChange(session.id.clone()), nothing())
+        }
+    };
     let principal = Arc::new(Principal {
-        id: PrincipalId::Session(session.id.clone()),
+        id,
         user: Some(user.record.name.clone()),
-        grants: user.record.grants(),
+        grants,
         expires_at: Some(session.expires_at),
         lease,
     });

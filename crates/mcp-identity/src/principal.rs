@@ -52,6 +52,9 @@ pub enum PrincipalId {
     Token(TokenId),
     /// A login session of a user.
     Session(SessionId),
+    /// A session that is good for the change of its user's password, and for nothing else. Only a
+    /// door that asks for it lets it in.
+    PasswordChange(SessionId),
     /// The caller on stdio or without authentication.
     Local,
 }
@@ -61,6 +64,7 @@ impl fmt::Display for PrincipalId {
         match self {
             Self::Token(id) => write!(f, "token:{id}"),
             Self::Session(id) => write!(f, "session:{id}"),
+            Self::PasswordChange(id) => write!(f, "password-change:{id}"),
             Self::Local => f.write_str("local"),
         }
     }

@@ -15,5 +15,6 @@ mod limits;
 mod lockout;
 mod login;
 mod outage;
+mod password_change;
 mod sessions;
 mod support;
