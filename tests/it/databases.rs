@@ -9,7 +9,7 @@ use std::path::Path;
 use mcp_testdb::{Options, Postgres, Tcp, TlsFiles};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use serde_json::{Value, json};
-use support::{Installation, Request, ServerProcess, query};
+use support::{Installation, Request, ServerProcess, eventually, query};
 
 const PASSWORD: &str = "SecurePassword123!";
 const UNREACHABLE: &str = "Error: the database cannot be reached at the moment; try again later";
@@ -155,6 +155,53 @@ fn hosts_are_tried_in_order_and_the_kind_of_server_counts() {
     assert!(text.starts_with(&format!("port\n{}\n", postgres.port())), "{text}");
     assert_eq!(query(server.address(), &second, &port), (UNREACHABLE.to_owned(), true));
     server.wait_for_line("not standby, which target_session_attrs asks for");
+}
+
+#[test]
+fn a_standby_is_read_a_primary_is_written_and_a_promoted_standby_takes_its_place() {
+    let settings = [("wal_level", "replica"), ("max_wal_senders", "4")];
+    let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    let mut primary = Postgres::for_tests_with(Options { tcp: None, settings }).unwrap();
+    let ledger =
+        "CREATE ROLE agent LOGIN; CREATE TABLE ledger (id int); GRANT ALL ON ledger TO agent";
+    primary.execute("postgres", ledger).unwrap();
+    let standby = primary.standby().unwrap();
+    let host = |one: &Postgres| one.socket_dir().display().to_string().replace('/', "%2F");
+    let hosts =
+        format!("{}:{},{}:{}", host(&standby), standby.port(), host(&primary), primary.port());
+    let entry = |wanted: &str| {
+        format!(
+            "  - name: {wanted}\n    url: \"postgresql://agent@{hosts}/postgres\"\n    \
+             allow_writes: true\n    target_session_attrs: {wanted}\n"
+        )
+    };
+    let installation = Installation::new("");
+    let kinds = ["primary", "read-write", "standby", "read-only", "prefer-standby", "any"];
+    installation.write_config(&kinds.map(entry).concat());
+    let tokens = kinds.map(|kind| installation.add_token(&["--database", kind]));
+    let server = installation.start();
+    let ask = |kind: &str, text: &str| {
+        let token = &tokens[kinds.iter().position(|one| *one == kind).unwrap()];
+        query(server.address(), token, &json!({ "query": text })).0
+    };
+    let is_standby = |kind: &str| {
+        let said = ask(kind, "SELECT pg_is_in_recovery() AS standby");
+        said.strip_prefix("standby\n").and_then(|rest| rest.chars().next())
+    };
+    // The standby stands first: who takes any gets it.
+    let found = kinds.map(is_standby);
+    assert_eq!(found, ['f', 'f', 't', 't', 't', 't'].map(Some));
+    let insert = "INSERT INTO ledger VALUES (1)";
+    assert_eq!(ask("primary", insert), "-- INSERT: 1 row changed in database primary");
+    let refused = ask("standby", insert);
+    assert!(refused.starts_with("Error 25006: cannot execute INSERT"), "{refused}");
+    assert!(eventually(|| ask("standby", "TABLE ledger").starts_with("id\n1\n")));
+    primary.crash();
+    assert_eq!(standby.execute("postgres", "SELECT pg_promote()").unwrap(), "t\n");
+    // What was connected to the old one costs one answer at most, and then finds the new one.
+    assert!(eventually(|| is_standby("primary") == Some('f')));
+    assert!(ask("primary", insert).starts_with("-- INSERT: 1 row changed"));
+    assert!(ask("read-write", "TABLE ledger").starts_with("id\n1\n1\n"));
 }
 
 fn session(server: &ServerProcess, user: &str) -> String {

@@ -59,6 +59,17 @@ pub(crate) fn instantiate(
     Ok(instance)
 }
 
+/// A new instance directory without data.
+pub(crate) fn claim_empty(cache: &Path, account: Account) -> Result<InstanceDir, Error> {
+    let lock_path = cache.join("lock");
+    let lock = File::create(&lock_path).map_err(Error::file(&lock_path))?;
+    lock.lock().map_err(Error::file(&lock_path))?;
+    let instance = claim(cache)?;
+    drop(lock);
+    account.give(instance.path())?;
+    Ok(instance)
+}
+
 /// Makes the cache directory, or checks that nobody else could have put anything into it.
 fn prepare(cache: &Path) -> Result<(), Error> {
     // The account that PostgreSQL runs as must be able to pass through it.

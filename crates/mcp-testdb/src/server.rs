@@ -59,14 +59,43 @@ impl Postgres {
         let binaries = locate.find()?;
         let account = Account::choose(&binaries)?;
         let dir = cache::instantiate(cache_dir, &binaries, account)?;
-        let socket_dir = dir.path().join("s");
-        DirBuilder::new().mode(0o700).create(&socket_dir).map_err(Error::file(&socket_dir))?;
-        account.give(&socket_dir)?;
+        make_socket_dir(&dir, account)?;
         let mut server = Self { process: None, dir, binaries, account, options, port: 5432 };
         match server.options.tcp.clone() {
             None => server.resume()?,
             Some(tcp) => server.start_with_tcp(&tcp)?,
         }
+        Ok(server)
+    }
+
+    /// A standby of this server, as it is now and as it changes from here on. It is promoted by
+    /// `SELECT pg_promote()`, and ends like any other.
+    ///
+    /// Takes a server on its socket alone, with the settings `wal_level` `replica` and
+    /// `max_wal_senders` from 2 on.
+    pub fn standby(&self) -> Result<Self, Error> {
+        let (binaries, account) = (self.binaries.clone(), self.account);
+        let cache_dir = self.dir.path().parent().unwrap_or(self.dir.path());
+        let dir = cache::claim_empty(cache_dir, account)?;
+        make_socket_dir(&dir, account)?;
+        let program = binaries.program("pg_basebackup");
+        let output = account
+            .command(&binaries, program.as_os_str())
+            .arg("--pgdata")
+            .arg(dir.path().join("data"))
+            .args(["--write-recovery-conf", "--wal-method=stream", "--checkpoint=fast"])
+            .args(["--no-sync", "--username=postgres", "--port", &self.port.to_string(), "--host"])
+            .arg(self.socket_dir())
+            .stdin(Stdio::null())
+            .output()
+            .map_err(Error::file(&program))?;
+        if !output.status.success() {
+            let output = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            return Err(Error::Program { program: "pg_basebackup", output });
+        }
+        let options = Options { tcp: None, settings: self.options.settings.clone() };
+        let mut server = Self { process: None, dir, binaries, account, options, port: 5432 };
+        server.resume()?;
         Ok(server)
     }
 
@@ -294,6 +323,12 @@ impl Drop for Postgres {
             process.stop(Signal::QUIT);
         }
     }
+}
+
+fn make_socket_dir(dir: &InstanceDir, account: Account) -> Result<(), Error> {
+    let socket_dir = dir.path().join("s");
+    DirBuilder::new().mode(0o700).create(&socket_dir).map_err(Error::file(&socket_dir))?;
+    account.give(&socket_dir)
 }
 
 /// Each given file, and the name of its copy, which is that of its setting.
