@@ -76,6 +76,13 @@ impl Lease {
         self.why().is_some()
     }
 
+    /// Is this the same lease? A credential whose record changed has another one, and for a moment
+    /// both hold.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.state.same_channel(&other.state)
+    }
+
     /// Why it ended; `None` while it holds.
     #[must_use]
     pub fn why(&self) -> Option<EndReason> {
@@ -126,6 +133,14 @@ impl Drop for LeaseEnd {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clone_is_the_same_lease_and_a_child_is_not() {
+        let (lease, _end) = Lease::new();
+        let (child, _child_end) = lease.child();
+        assert!(lease.is_same(&lease.clone()));
+        assert!(!lease.is_same(&child));
+    }
 
     #[test]
     fn a_lease_whose_keeper_is_gone_has_ended() {

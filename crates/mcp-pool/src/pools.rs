@@ -200,14 +200,16 @@ impl Shared {
     fn pool(self: &Arc<Self>, principal: &Principal, place: usize) -> Pool {
         let key = (principal.id.clone(), place);
         let mut pools = self.pools();
-        if let Some(entry) = pools.get(&key).filter(|entry| !entry.lease.is_ended()) {
+        let of_this = |entry: &&Entry| entry.lease.is_same(&principal.lease);
+        if let Some(entry) = pools.get(&key).filter(of_this) {
             return entry.pool.clone();
         }
         let pool = self.make(principal, place);
         let entry = Entry { pool: pool.clone(), lease: principal.lease.clone() };
         let replaced = pools.insert(key, entry);
         drop(pools);
-        if let Some(replaced) = replaced {
+        // One whose lease still holds serves what was begun under it, and goes with the last of it.
+        if let Some(replaced) = replaced.filter(|replaced| replaced.lease.is_ended()) {
             replaced.pool.close();
         }
         // If the keeper is gone the server is stopping, and the pool goes with it.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mcp_connect::Transaction;
-use mcp_identity::{DatabaseName, EndReason};
+use mcp_identity::{DatabaseName, DbRole, EndReason};
 use mcp_pool::{AcquireError, Pools};
 use mcp_testdb::Postgres;
 
@@ -105,6 +105,34 @@ async fn a_record_that_changed_gets_connections_of_its_own() {
     let (new, _new_end) = principal("alice");
     let after = pools.acquire(&new, &main).await.unwrap().backend_pid();
     assert_ne!(before, after);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_changed_gets_them_while_the_lease_of_the_old_one_still_holds() {
+    let postgres = Postgres::for_tests().unwrap();
+    postgres.execute("postgres", "CREATE ROLE boss; CREATE ROLE clerk").unwrap();
+    let (pools, main) = pools(&postgres, 4, 50);
+    let ((mut old, old_end), (mut new, _new_end)) = (principal("alice"), principal("alice"));
+    old.grants.db_role = Some(DbRole::parse("boss").unwrap());
+    new.grants.db_role = Some(DbRole::parse("clerk").unwrap());
+    let mut lent = pools.acquire(&old, &main).await.unwrap();
+    // The index has the new record before the lease of the old one ends.
+    for _ in 0..2 {
+        let mut lent = pools.acquire(&new, &main).await.unwrap();
+        assert_eq!(one_value(&mut lent, "SELECT current_user").await, "clerk");
+    }
+    assert_eq!(one_value(&mut lent, "SELECT current_user").await, "boss");
+    drop(lent);
+    // A request that was let in under the old record comes late, and takes nothing away.
+    let mut held = pools.acquire(&new, &main).await.unwrap();
+    let mut late = pools.acquire(&old, &main).await.unwrap();
+    assert_eq!(one_value(&mut late, "SELECT current_user").await, "boss");
+    assert_eq!(one_value(&mut held, "SELECT current_user").await, "clerk");
+    old_end.end(EndReason::Replaced);
+    drop((held, late));
+    assert!(matches!(pools.acquire(&old, &main).await.err(), Some(AcquireError::Ended)));
+    assert!(pools.acquire(&new, &main).await.is_ok());
+    wait_for_backends(&postgres, "application_name = 'mcp-server/token:alice'", 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

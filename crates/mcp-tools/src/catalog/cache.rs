@@ -60,10 +60,17 @@ impl Entry {
 
 impl Cache {
     /// What is kept, if it still holds.
-    pub(crate) fn find(&self, key: &Key, generation: u64, now: Instant) -> Option<Arc<Relations>> {
+    pub(crate) fn find(
+        &self,
+        key: &Key,
+        generation: u64,
+        lease: &Lease,
+        now: Instant,
+    ) -> Option<Arc<Relations>> {
         let entries = self.entries();
         let entry = entries.get(key)?;
-        let fresh = entry.generation == generation && entry.holds(now);
+        let is_own = entry.lease.is_same(lease);
+        let fresh = is_own && entry.generation == generation && entry.holds(now);
         fresh.then(|| Arc::clone(&entry.relations))
     }
 
@@ -130,8 +137,8 @@ mod tests {
         let key = key(&principal, 0);
         cache.insert(key.clone(), 7, &principal.lease, &relations(1), now);
         let just = Duration::from_millis(59_999);
-        assert!(cache.find(&key, 7, now + just).is_some());
-        assert!(cache.find(&key, 7, now + KEPT_FOR).is_none());
+        assert!(cache.find(&key, 7, &principal.lease, now + just).is_some());
+        assert!(cache.find(&key, 7, &principal.lease, now + KEPT_FOR).is_none());
     }
 
     #[test]
@@ -140,7 +147,7 @@ mod tests {
         let (cache, now) = (Cache::default(), Instant::now());
         let key = key(&principal, 0);
         cache.insert(key.clone(), 7, &principal.lease, &relations(1), now);
-        assert!(cache.find(&key, 8, now).is_none());
+        assert!(cache.find(&key, 8, &principal.lease, now).is_none());
     }
 
     #[test]
@@ -149,8 +156,11 @@ mod tests {
         let (cache, now) = (Cache::default(), Instant::now());
         let key = key(&principal, 0);
         cache.insert(key.clone(), 7, &principal.lease, &relations(1), now);
+        // The record that takes its place is known before the old one ends.
+        let (changed, _changed_end) = Principal::local();
+        assert!(cache.find(&key, 7, &changed.lease, now).is_none());
         end.end(EndReason::Replaced);
-        assert!(cache.find(&key, 7, now).is_none());
+        assert!(cache.find(&key, 7, &principal.lease, now).is_none());
     }
 
     #[test]
@@ -165,8 +175,8 @@ mod tests {
             insert(place, 1);
         }
         assert_eq!(cache.entries().len(), MAX_ENTRIES);
-        assert!(cache.find(&key(&principal, 0), 0, now).is_none());
-        assert!(cache.find(&key(&principal, 1), 0, now).is_some());
+        assert!(cache.find(&key(&principal, 0), 0, &principal.lease, now).is_none());
+        assert!(cache.find(&key(&principal, 1), 0, &principal.lease, now).is_some());
         insert(MAX_ENTRIES + 1, MAX_BYTES);
         assert_eq!(cache.entries().len(), 1);
         insert(MAX_ENTRIES + 2, MAX_BYTES + 1);

@@ -48,7 +48,7 @@ impl Catalog {
         let key = Key::new(principal, database, wanted);
         // Asked before reading: a change in between makes what is read out of date.
         let generation = self.databases.schema_generation(database);
-        if let Some(kept) = self.cache.find(&key, generation, Instant::now()) {
+        if let Some(kept) = self.cache.find(&key, generation, &principal.lease, Instant::now()) {
             return Ok(kept);
         }
         let read = Arc::new(read::relations(&self.databases, principal, database, wanted).await?);
