@@ -26,6 +26,7 @@ mod fixture;
 mod fixture_clients;
 mod fixture_wire;
 mod hot_reload;
+mod kept_schema;
 mod mail_sending;
 mod mail_test;
 mod one_server;

@@ -88,7 +88,7 @@ pub struct Page {
 }
 
 impl Page {
-    /// A statement in which nothing is the caller's.
+    /// A statement that comes whole, and in which nothing is the caller's.
     fn of_our_own(sql: String) -> Self {
         Self { sql, prefix_chars: None, body_end_chars: None, skipped_chars: 0, skipped_rows: 0 }
     }
@@ -183,13 +183,10 @@ impl<'t> Statement<'t> {
                 );
                 Page::of_our_own(sql)
             }
-            Kind::Change { body, start, .. } => Page {
-                sql: (*body).to_owned(),
-                prefix_chars: Some(0),
-                body_end_chars: None,
-                skipped_chars: *start,
-                skipped_rows: 0,
-            },
+            Kind::Change { body, start, .. } => {
+                let sent = Page::of_our_own((*body).to_owned());
+                Page { prefix_chars: Some(0), skipped_chars: *start, ..sent }
+            }
         }
     }
 
