@@ -321,9 +321,12 @@ fn stamp(time: SystemTime) -> Option<ScalarValue> {
     Timestamp::try_from(time).ok().map(|time| ScalarValue::double_quoted(time.to_string()))
 }
 
-/// Text with characters that act goes into double quotes, where each has an escape.
+/// Text with characters that act goes into double quotes, where each has an escape; so does what
+/// would end early in an entry on one line (`{note: A:?}`).
 fn plain_or_quoted(text: &str) -> ScalarValue {
-    if text.chars().any(is_escaped) {
+    let ends_early =
+        text.split(':').skip(1).any(|rest| rest.starts_with([',', '?', '[', ']', '{', '}']));
+    if ends_early || text.chars().any(is_escaped) {
         ScalarValue::double_quoted(text)
     } else {
         ScalarValue::string(text)

@@ -60,6 +60,16 @@ fn names_that_yaml_takes_for_something_else_stay_names() {
     assert_eq!(kept.text(), MAP);
 }
 
+#[test]
+fn a_colon_before_anything_survives_in_an_entry_on_one_line() {
+    let kept = kept(MAP);
+    for mark in ["?", ",", ":", "[", "]", "{", "}", "#", "-", "/", "\"", "'", " ", ""] {
+        let said = format!("A:{mark}");
+        kept.after("carol", &note(&said));
+        assert_eq!(kept.find("carol").record.note, said);
+    }
+}
+
 fn hostile() -> impl Strategy<Value = String> {
     let pieces = prop::sample::select(vec![
         "\u{1b}[31m",
@@ -77,6 +87,11 @@ fn hostile() -> impl Strategy<Value = String> {
         "\u{200b}",
         "\u{e0041}",
         ": ",
+        ":",
+        "?",
+        ",",
+        "[",
+        "}",
         " #",
         "- ",
         "---",
