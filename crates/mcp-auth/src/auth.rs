@@ -9,7 +9,8 @@ use std::time::{Duration, SystemTime};
 
 use mcp_identity::{
     Actor, AuditAction, AuditLog, AuditOutcome, Caller, Clock, CredentialFault, Denial, Entropy,
-    EntropyError, NoAudit, Principal, PrincipalId, Subject, SystemClock, SystemEntropy, TokenHash,
+    EntropyError, NoAudit, Principal, PrincipalId, SessionId, Subject, SystemClock, SystemEntropy,
+    TokenHash,
 };
 use mcp_store::{LoginSession, SessionSelector, StoreError, StoredHash, TokenStore};
 use mcp_throttle::{AddressKey, DEFAULT_KEYS, Quota, RateLimiter};
@@ -32,15 +33,16 @@ const FIRST_USES: Quota = Quota { attempts: NonZeroU32::MIN, window: Duration::f
 
 /// Somebody waits for the index to be as the stores are.
 pub(crate) struct Refresh {
-    pub(crate) what: Half,
+    pub(crate) what: Wanted,
     pub(crate) done: oneshot::Sender<Result<(), StoreError>>,
 }
 
 /// What is to be read again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Half {
-    Tokens,
-    Accounts,
+#[derive(Debug)]
+pub(crate) enum Wanted {
+    /// That session, and all that was told of accounts.
+    Session(SessionId),
+    /// Both stores, whole.
     Both,
 }
 
@@ -363,7 +365,7 @@ impl Auth {
         };
         let opened = logins.log_in(attempt, issue).await?;
         // If the store cannot be read now, the session is in force as soon as it can.
-        let _ = self.refresh_half(Half::Accounts).await;
+        let _ = self.read_again(Wanted::Session(opened.id.clone())).await;
         Ok(opened)
     }
 
@@ -414,7 +416,7 @@ impl Auth {
             let subject = Subject::Session(id, user);
             self.recorder.tell(AuditAction::Logout, AuditOutcome::Done, subject, actor);
         }
-        match self.refresh_half(Half::Accounts).await {
+        match self.read_again(Wanted::Session(id.clone())).await {
             // Stopped, nobody is let in.
             Ok(()) | Err(RefreshError::Stopped) => Ok(true),
             Err(RefreshError::Store(error)) => Err(error),
@@ -428,10 +430,10 @@ impl Auth {
     /// [`RefreshError`]: a store could not be read (the last good data stays, and the keeper
     /// tries again by itself), or the keeper has stopped (everyone is refused).
     pub async fn refresh(&self) -> Result<(), RefreshError> {
-        self.refresh_half(Half::Both).await
+        self.read_again(Wanted::Both).await
     }
 
-    async fn refresh_half(&self, what: Half) -> Result<(), RefreshError> {
+    async fn read_again(&self, what: Wanted) -> Result<(), RefreshError> {
         let (done, answer) = oneshot::channel();
         let asked = Refresh { what, done };
         self.refreshes.send(asked).await.map_err(|_| RefreshError::Stopped)?;

@@ -13,12 +13,13 @@ use mcp_store::{
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use crate::auth::{Half, Refresh};
+use crate::auth::{Refresh, Wanted};
 use crate::check::USER_STORE;
 use crate::in_time::{LIMIT, in_time, within};
 use crate::index::Index;
 use crate::ledger::Ledger;
 use crate::people::People;
+use crate::reread::Named;
 
 /// How long until the wall clock is looked at again, however far the next expiry: it may jump.
 const RECHECK: Duration = Duration::from_secs(30);
@@ -87,8 +88,10 @@ struct Outage {
 }
 
 enum Wake {
-    /// A store may hold something else than what is known of it.
-    Read(Half),
+    /// The tokens may be other ones than those that are known.
+    Tokens,
+    /// Something of accounts may be other than what is known of it.
+    Told(Change),
     /// Somebody waits until it has been read.
     Asked(Refresh),
     /// It is time to look at the clock.
@@ -138,7 +141,8 @@ impl Keeper {
         loop {
             match self.woken().await {
                 // Reported once by the reading itself, and tried again.
-                Wake::Read(half) => self.read_half(half).await,
+                Wake::Tokens => drop(self.read_tokens().await),
+                Wake::Told(change) => self.follow(change).await,
                 Wake::Asked(first) => self.refresh(first).await,
                 Wake::Time => self.read_what_is_due().await,
             }
@@ -165,8 +169,9 @@ impl Keeper {
         let wake_at = self.wake_at();
         let accounts = self.accounts.as_mut().map(|accounts| &mut accounts.store);
         tokio::select! {
-            () = self.tokens.changed() => Wake::Read(Half::Tokens),
-            () = changed(accounts) => Wake::Read(Half::Accounts),
+            // A store of tokens is small and its snapshot consistent: it is read whole.
+            _ = self.tokens.changed() => Wake::Tokens,
+            change = changed(accounts) => Wake::Told(change),
             Some(refresh) = self.asked.recv() => Wake::Asked(refresh),
             () = sleep_until(wake_at) => Wake::Time,
         }
@@ -188,10 +193,10 @@ impl Keeper {
 
     async fn read_what_is_due(&mut self) {
         if self.tokens.is_due() {
-            self.read_half(Half::Tokens).await;
+            let _ = self.read_tokens().await;
         }
         if self.accounts.as_ref().is_some_and(|accounts| accounts.store.is_due()) {
-            self.read_half(Half::Accounts).await;
+            let _ = self.read_accounts().await;
         }
         let now = Instant::now();
         if self.accounts.as_ref().is_some_and(|accounts| accounts.note_at <= now) {
@@ -199,13 +204,10 @@ impl Keeper {
         }
     }
 
-    async fn read_half(&mut self, half: Half) {
-        if half != Half::Accounts {
-            let _ = self.read_tokens().await;
-        }
-        if half != Half::Tokens {
-            let _ = self.read_accounts().await;
-        }
+    async fn follow(&mut self, change: Change) {
+        let mut named = Named::default();
+        named.add(change);
+        let _ = self.read_named(named).await;
     }
 
     /// One reading answers all who wait.
@@ -214,19 +216,21 @@ impl Keeper {
         while let Ok(another) = self.asked.try_recv() {
             waiting.push(another);
         }
-        let wants = |half: Half| {
-            waiting.iter().any(|refresh| refresh.what == half || refresh.what == Half::Both)
-        };
-        let (tokens, accounts) = (wants(Half::Tokens), wants(Half::Accounts));
-        let tokens = if tokens { self.read_tokens().await } else { Ok(()) };
-        let accounts = if accounts { self.read_accounts().await } else { Ok(()) };
+        let (mut named, mut both) = (Named::default(), false);
+        for refresh in &waiting {
+            match &refresh.what {
+                Wanted::Session(id) => named.add(Change::Session(id.clone())),
+                Wanted::Both => both = true,
+            }
+        }
+        let tokens = if both { self.read_tokens().await } else { Ok(()) };
+        let accounts = if both { self.read_accounts().await } else { self.read_named(named).await };
         // Before it is said that all is in force: until then nobody might be let in.
         self.mind_outages().await;
         for Refresh { what, done } in waiting {
             let outcome = match what {
-                Half::Tokens => tokens.clone(),
-                Half::Accounts => accounts.clone(),
-                Half::Both => tokens.clone().and(accounts.clone()),
+                Wanted::Session(_) => accounts.clone(),
+                Wanted::Both => tokens.clone().and(accounts.clone()),
             };
             // Gone: nobody waits any more, and the change is in force all the same.
             let _ = done.send(outcome);
@@ -247,7 +251,8 @@ impl Keeper {
         if self.let_go && self.end_of_standing_in().is_none() {
             self.let_go = false;
             // One may have been read before the other was down.
-            self.read_half(Half::Both).await;
+            let _ = self.read_tokens().await;
+            let _ = self.read_accounts().await;
         }
         match self.end_of_standing_in() {
             None => self.index.trust(),
@@ -282,6 +287,23 @@ impl Keeper {
         let records = self.tokens.note(read_tokens(&*self.tokens.store, patience).await)?;
         self.ledger.settle(records, self.clock.now());
         Ok(())
+    }
+
+    /// Reads what is named and what was told meanwhile; after an outage, and where nothing is told,
+    /// everything.
+    async fn read_named(&mut self, mut named: Named) -> Result<(), StoreError> {
+        let patience = self.patience();
+        let Some(accounts) = &mut self.accounts else { return Ok(()) };
+        named.hear(&mut accounts.store.changes);
+        if named.is_too_much() || self.let_go || accounts.store.must_be_read_whole() {
+            return self.read_accounts().await;
+        }
+        let read = within(patience, USER_STORE, named.read(&*accounts.store.store)).await;
+        let reread = accounts.store.note(read)?;
+        if accounts.people.settle_some(reread, self.clock.now()) {
+            return Ok(());
+        }
+        self.read_accounts().await
     }
 
     async fn read_accounts(&mut self) -> Result<(), StoreError> {
@@ -326,20 +348,25 @@ impl<S> Watched<S> {
         Self { store, changes, what, deaf: false, read_at: Instant::now(), outage: None }
     }
 
-    /// Waits until something is worth reading again.
-    async fn changed(&mut self) {
+    /// Waits until something is worth reading again, and says what.
+    async fn changed(&mut self) -> Change {
         if self.deaf {
             return std::future::pending().await;
         }
-        // One record or all: a store is small and its snapshot consistent; read it whole.
-        let word: Option<Change> = self.changes.next().await;
-        if word.is_none() {
+        let Some(change) = self.changes.next().await else {
             self.deaf = true;
             tracing::warn!(
                 "No word of changes of the {} any more: reading it every 5 s",
                 self.what
             );
-        }
+            return Change::Everything;
+        };
+        change
+    }
+
+    /// May more have changed than what is told?
+    fn must_be_read_whole(&self) -> bool {
+        self.deaf || self.outage.is_some()
     }
 
     /// When it is to be read again, told or not.
@@ -386,7 +413,7 @@ impl fmt::Debug for Keeper {
     }
 }
 
-async fn changed(store: Option<&mut Watched<Arc<dyn AccountStore>>>) {
+async fn changed(store: Option<&mut Watched<Arc<dyn AccountStore>>>) -> Change {
     match store {
         Some(store) => store.changed().await,
         None => std::future::pending().await,

@@ -96,6 +96,7 @@ mod passwords;
 mod people;
 mod recorder;
 mod refusal;
+mod reread;
 mod settings;
 mod share;
 

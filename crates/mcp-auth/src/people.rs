@@ -7,7 +7,7 @@
 //!        └── other rights: likewise (Replaced); its sessions get leases under the new one
 //! ```
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
@@ -19,6 +19,7 @@ use mcp_identity::{
 use mcp_store::{Account, LoginSession, SessionScope, UserRecord};
 
 use crate::index::{Digest, Entries, Entry, Index, Use};
+use crate::reread::Reread;
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -29,7 +30,7 @@ pub(crate) struct People {
     users: HashMap<UserName, User>,
     sessions: HashMap<SessionId, Kept>,
     /// Over for want of use; the store is still to be told.
-    unused: Vec<SessionId>,
+    unused: HashSet<SessionId>,
     last_number: u64,
     /// A session that nobody used for so long is over.
     idle: Option<Duration>,
@@ -65,11 +66,20 @@ impl Ended {
     fn session(&mut self, kept: Kept, why: EndReason) {
         self.sessions.push((kept.session.id, kept.end, why));
     }
+
+    /// Those that the store no longer has, or whose account is not there.
+    fn gone(&mut self, sessions: impl IntoIterator<Item = Kept>, now: SystemTime) {
+        for gone in sessions {
+            // A store that forgot what had expired revoked nothing.
+            let expired = gone.session.is_expired(now);
+            self.session(gone, if expired { EndReason::Expired } else { EndReason::Revoked });
+        }
+    }
 }
 
 impl People {
     pub(crate) fn new(index: Arc<Index>, idle: Option<Duration>) -> Self {
-        let (users, sessions, unused) = (HashMap::new(), HashMap::new(), Vec::new());
+        let (users, sessions, unused) = (HashMap::new(), HashMap::new(), HashSet::new());
         Self { index, users, sessions, unused, last_number: 0, idle }
     }
 
@@ -89,63 +99,152 @@ impl People {
         self.settle_users(accounts, &mut ended);
         self.settle_sessions(sessions, now, &mut ended);
         self.turn(now, &mut ended);
+        self.index.publish_last_admin(self.last_admin());
         self.publish(ended);
+    }
+
+    /// Makes the index what the store says of these, and leaves the rest as it is. `false`: who may
+    /// log in by now may have sessions that were not read; nothing is changed then.
+    pub(crate) fn settle_some(&mut self, reread: Reread, now: SystemTime) -> bool {
+        let Reread { users, sessions } = reread;
+        let enabled =
+            |account: &Option<Account>| account.as_ref().is_some_and(|it| it.record.enabled);
+        if users.iter().any(|(name, account)| enabled(account) && !self.users.contains_key(name)) {
+            return false;
+        }
+        let mut ended = Ended::default();
+        let moved = self.settle_users_of(users, &mut ended);
+        let mut is_news = !moved.is_empty();
+        for (id, session) in sessions {
+            is_news |= self.settle_session_of(&id, session, now, &mut ended);
+        }
+        self.move_sessions(&moved, now, &mut ended);
+        // What seems over for want of use stays: another server may know of a use, and only a
+        // reading of everything tells. The word of what is known already comes once more, and costs
+        // no new snapshot.
+        if is_news {
+            self.index.publish_last_admin(self.last_admin());
+            self.publish(ended);
+        }
+        true
+    }
+
+    /// Those whose lease is another one now, or who have none any more.
+    fn settle_users_of(
+        &mut self,
+        users: Vec<(UserName, Option<Account>)>,
+        ended: &mut Ended,
+    ) -> HashSet<UserName> {
+        let mut moved = HashSet::new();
+        for (name, account) in users {
+            let before = self.users.remove(&name);
+            let number = before.as_ref().map(|user| user.number);
+            match account.map(|account| account.record).filter(|record| record.enabled) {
+                Some(record) => self.settle_user(before, record, ended),
+                None => ended.users.extend(before.map(|user| (user.end, EndReason::Revoked))),
+            }
+            if number != self.users.get(&name).map(|user| user.number) {
+                moved.insert(name);
+            }
+        }
+        moved
+    }
+
+    /// Does the index have to show something else of it?
+    fn settle_session_of(
+        &mut self,
+        id: &SessionId,
+        session: Option<LoginSession>,
+        now: SystemTime,
+        ended: &mut Ended,
+    ) -> bool {
+        let before = self.sessions.remove(id);
+        let was = before.as_ref().map(|kept| Arc::clone(&kept.principal));
+        // If it is still over for want of use, that is found out again.
+        self.unused.remove(id);
+        match session {
+            Some(session) => self.settle_session(before, session, now, ended),
+            None => ended.gone(before, now),
+        }
+        let is = self.sessions.get(id).map(|kept| &kept.principal);
+        was.as_ref().map(Arc::as_ptr) != is.map(Arc::as_ptr)
+    }
+
+    /// The sessions of users whose lease is another one: under that, or over.
+    fn move_sessions(&mut self, of: &HashSet<UserName>, now: SystemTime, ended: &mut Ended) {
+        if of.is_empty() {
+            return;
+        }
+        let theirs = |_: &SessionId, kept: &mut Kept| of.contains(&kept.session.user);
+        let theirs: Vec<_> = self.sessions.extract_if(theirs).map(|(_, kept)| kept).collect();
+        for kept in theirs {
+            let session = kept.session.clone();
+            self.settle_session(Some(kept), session, now, ended);
+        }
     }
 
     /// Keeps the lease of an account whose rights are as they were; others get a new one.
     fn settle_users(&mut self, accounts: Vec<Account>, ended: &mut Ended) {
         let mut before = std::mem::take(&mut self.users);
         for Account { record, .. } in accounts.into_iter().filter(|it| it.record.enabled) {
-            let user = match before.remove(&record.name) {
-                Some(user) if user.record.same_authority(&record) => User { record, ..user },
-                other => {
-                    // The index still shows what hangs on it; the lease ends after the next swap.
-                    ended.users.extend(other.map(|user| user.replaced_by(&record)));
-                    let (lease, end) = Lease::new();
-                    self.last_number += 1;
-                    User { record, lease, end, number: self.last_number }
-                }
-            };
-            self.users.insert(user.record.name.clone(), user);
+            self.settle_user(before.remove(&record.name), record, ended);
         }
         ended.users.extend(before.into_values().map(|user| (user.end, EndReason::Revoked)));
     }
 
-    /// Keeps the lease of a session that is as it was under a user who is as he was.
+    fn settle_user(&mut self, before: Option<User>, record: UserRecord, ended: &mut Ended) {
+        let user = match before {
+            Some(user) if user.record.same_authority(&record) => User { record, ..user },
+            other => {
+                // The index still shows what hangs on it; the lease ends after the next swap.
+                ended.users.extend(other.map(|user| user.replaced_by(&record)));
+                let (lease, end) = Lease::new();
+                self.last_number += 1;
+                User { record, lease, end, number: self.last_number }
+            }
+        };
+        self.users.insert(user.record.name.clone(), user);
+    }
+
     fn settle_sessions(&mut self, sessions: Vec<LoginSession>, now: SystemTime, ended: &mut Ended) {
         let mut before = std::mem::take(&mut self.sessions);
         self.unused.clear();
         for session in sessions {
-            let Some(user) = self.users.get(&session.user) else { continue };
-            let kept = match before.remove(&session.id) {
-                Some(kept) if kept.is_still(&session, user) => Kept { session, ..kept },
-                // Read just before its account was removed and made anew.
-                Some(kept) if kept.made != user.record.created_at => {
-                    ended.session(kept, EndReason::Revoked);
-                    continue;
-                }
-                Some(kept) => {
-                    let noted = Arc::clone(&kept.used);
-                    ended.session(kept, EndReason::Replaced);
-                    hold(session, user, noted)
-                }
-                None => {
-                    let kept = hold(session, user, Arc::default());
-                    if self.end_of(&kept) <= now {
-                        // Nobody held it here: nothing ends.
-                        self.note_unused(&kept.session, now);
-                        continue;
-                    }
-                    kept
-                }
-            };
-            self.sessions.insert(kept.session.id.clone(), kept);
+            self.settle_session(before.remove(&session.id), session, now, ended);
         }
-        for gone in before.into_values() {
-            // A store that forgot what had expired revoked nothing.
-            let expired = gone.session.is_expired(now);
-            ended.session(gone, if expired { EndReason::Expired } else { EndReason::Revoked });
-        }
+        ended.gone(before.into_values(), now);
+    }
+
+    /// Keeps the lease of a session that is as it was under a user who is as he was.
+    fn settle_session(
+        &mut self,
+        before: Option<Kept>,
+        session: LoginSession,
+        now: SystemTime,
+        ended: &mut Ended,
+    ) {
+        let Some(user) = self.users.get(&session.user) else { return ended.gone(before, now) };
+        let kept = match before {
+            Some(kept) if kept.is_still(&session, user) => Kept { session, ..kept },
+            // Read just before its account was removed and made anew.
+            Some(kept) if kept.made != user.record.created_at => {
+                return ended.session(kept, EndReason::Revoked);
+            }
+            Some(kept) => {
+                let noted = Arc::clone(&kept.used);
+                ended.session(kept, EndReason::Replaced);
+                hold(session, user, noted)
+            }
+            None => {
+                let kept = hold(session, user, Arc::default());
+                if self.end_of(&kept) <= now {
+                    // Nobody held it here: nothing ends.
+                    return self.note_unused(&kept.session, now);
+                }
+                kept
+            }
+        };
+        self.sessions.insert(kept.session.id.clone(), kept);
     }
 
     /// Lets everything go: nobody knows any more what holds.
@@ -184,7 +283,7 @@ impl People {
     /// What has expired, the store forgets by itself.
     fn note_unused(&mut self, over: &LoginSession, now: SystemTime) {
         if !over.is_expired(now) {
-            self.unused.push(over.id.clone());
+            self.unused.insert(over.id.clone());
         }
     }
 
@@ -210,7 +309,6 @@ impl People {
             (Digest(kept.session.hash), entry)
         };
         self.index.publish_sessions(self.sessions.values().map(entry).collect::<Entries>());
-        self.index.publish_last_admin(self.last_admin());
         for (end, why) in ended.users {
             end.end(why);
         }
@@ -251,7 +349,7 @@ impl People {
     }
 
     /// Sessions that ended here for want of use, and that the store still has.
-    pub(crate) fn take_unused(&mut self) -> Vec<SessionId> {
+    pub(crate) fn take_unused(&mut self) -> HashSet<SessionId> {
         std::mem::take(&mut self.unused)
     }
 }
@@ -313,3 +411,6 @@ fn hold(session: LoginSession, user: &User, noted: Arc<Use>) -> Kept {
     });
     Kept { session, made: user.record.created_at, number: user.number, principal, used: noted, end }
 }
+
+#[cfg(test)]
+mod tests;

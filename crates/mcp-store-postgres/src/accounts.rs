@@ -275,6 +275,15 @@ impl PostgresStore {
         rows.iter().map(|row| self.reader().session(row)).collect()
     }
 
+    async fn one_session(&self, id: &SessionId) -> Result<Option<LoginSession>, StoreError> {
+        let sql = format!(
+            "SELECT {SESSION} FROM user_sessions s JOIN users u ON u.id = s.user_id \
+             WHERE s.public_id = $1"
+        );
+        let rows = self.pool().read(&sql, &[(&id.as_str(), Type::TEXT)]).await?;
+        rows.first().map(|row| self.reader().session(row)).transpose()
+    }
+
     async fn end(&self, selector: &SessionSelector) -> Result<Vec<LoginSession>, StoreError> {
         let ended = |condition: &str| {
             format!(
@@ -439,6 +448,13 @@ impl AccountStore for PostgresStore {
 
     fn sessions(&self) -> BoxFuture<'_, Result<Vec<LoginSession>, StoreError>> {
         Box::pin(self.all_sessions())
+    }
+
+    fn find_session<'a>(
+        &'a self,
+        id: &'a SessionId,
+    ) -> BoxFuture<'a, Result<Option<LoginSession>, StoreError>> {
+        Box::pin(self.one_session(id))
     }
 
     fn end_sessions(

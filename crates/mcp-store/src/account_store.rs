@@ -139,6 +139,15 @@ pub trait AccountStore: Send + Sync {
     /// [`StoreError`] when the store cannot be read as a whole.
     fn sessions(&self) -> BoxFuture<'_, Result<Vec<LoginSession>, StoreError>>;
 
+    /// The session of that id, if [`AccountStore::sessions`] would give it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read. Not found is `Ok(None)`.
+    fn find_session<'a>(
+        &'a self,
+        id: &'a SessionId,
+    ) -> BoxFuture<'a, Result<Option<LoginSession>, StoreError>>;
+
     /// Ends the sessions that `selector` names, and returns them.
     ///
     /// # Errors

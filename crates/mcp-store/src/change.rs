@@ -60,6 +60,17 @@ impl Changes {
         }
     }
 
+    /// The next change, if one was told already. Never waits.
+    pub fn told(&mut self) -> Option<Change> {
+        match self.0.try_recv() {
+            Ok(change) => Some(change),
+            Err(broadcast::error::TryRecvError::Lagged(_)) => Some(Change::Everything),
+            Err(broadcast::error::TryRecvError::Empty | broadcast::error::TryRecvError::Closed) => {
+                None
+            }
+        }
+    }
+
     /// Forgets what was told and not yet heard. For whoever is about to read everything anyway:
     /// skip first, then read, and a change made in between is told again.
     pub fn skip(&mut self) {
@@ -95,6 +106,21 @@ mod tests {
         changes.skip();
         sender.tell(Change::Token(id("token-1")));
         assert_eq!(changes.next().await, Some(Change::Token(id("token-1"))));
+    }
+
+    #[test]
+    fn what_was_told_is_taken_without_a_wait() {
+        let sender = ChangeSender::new();
+        let mut changes = sender.listen();
+        assert_eq!(changes.told(), None);
+        sender.tell(Change::Token(id("token-1")));
+        assert_eq!(changes.told(), Some(Change::Token(id("token-1"))));
+        for _ in 0..2_000 {
+            sender.tell(Change::Token(id("token-1")));
+        }
+        assert_eq!(changes.told(), Some(Change::Everything));
+        drop(sender);
+        while changes.told().is_some() {}
     }
 
     #[tokio::test]

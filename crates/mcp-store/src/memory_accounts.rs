@@ -331,6 +331,16 @@ impl AccountStore for MemoryAccounts {
         Box::pin(async { Ok(self.kept().sessions.clone()) })
     }
 
+    fn find_session<'a>(
+        &'a self,
+        id: &'a SessionId,
+    ) -> BoxFuture<'a, Result<Option<LoginSession>, StoreError>> {
+        Box::pin(async {
+            let kept = self.kept();
+            Ok(kept.sessions.iter().find(|session| session.id == *id).cloned())
+        })
+    }
+
     fn end_sessions(
         &self,
         selector: SessionSelector,

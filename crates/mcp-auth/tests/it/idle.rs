@@ -72,6 +72,21 @@ async fn a_use_elsewhere_that_nobody_told_of_is_asked_for_before_a_session_ends(
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_login_of_somebody_else_ends_no_session_that_is_used_elsewhere() {
+    let house = household().await;
+    let opened = house.session("alice").await;
+    let lease = house.bearer(&opened.token).unwrap().lease.clone();
+    settled().await;
+    let used = vec![(opened.id.clone(), house.clock.now() + MINUTE * 50)];
+    house.store.touch_sessions(used).await.unwrap();
+    // No timer tells the keeper how late it is: the login is the first that it hears.
+    house.clock.set_to(MINUTE * 70);
+    house.session("bob").await;
+    assert!(!lease.is_ended());
+    assert!(house.lets_in(&opened));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_idle_time_without_end_ends_nothing() {
     let settings = LoginSettings { session_idle: Some(Duration::MAX), ..settings() };
     let house = Household::with(settings).await;

@@ -16,5 +16,6 @@ mod lockout;
 mod login;
 mod outage;
 mod password_change;
+mod reread;
 mod sessions;
 mod support;

@@ -277,6 +277,14 @@ impl AccountStore for FileAccounts {
         Box::pin(self.ask(|clerk| clerk.sessions()))
     }
 
+    fn find_session<'a>(
+        &'a self,
+        id: &'a SessionId,
+    ) -> BoxFuture<'a, Result<Option<LoginSession>, StoreError>> {
+        let id = id.clone();
+        Box::pin(self.ask(move |clerk| clerk.find_session(&id)))
+    }
+
     fn end_sessions(
         &self,
         selector: SessionSelector,

@@ -29,6 +29,13 @@ impl Tables<'_> {
         self.in_order(&format!("SELECT {ROW} FROM session"), ())
     }
 
+    /// The session of that id.
+    pub(crate) fn session(&self, id: &SessionId) -> Result<Option<KeptSession>, StoreError> {
+        let found =
+            self.in_order(&format!("SELECT {ROW} FROM session WHERE id = ?1"), (id.as_str(),));
+        Ok(found?.pop())
+    }
+
     /// Has a session that id or that token?
     pub(crate) fn is_taken(&self, session: &LoginSession) -> Result<bool, StoreError> {
         self.run("look for a session", |db| {

@@ -137,8 +137,11 @@ SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
   IF TG_TABLE_NAME = 'mcp_tokens' THEN
     PERFORM pg_notify('mcp_auth', 'token:' || (to_jsonb(NEW) ->> 'id'));
-  ELSIF to_jsonb(NEW) ->> 'public_id' IS NOT NULL THEN
-    PERFORM pg_notify('mcp_auth', 'session:' || (to_jsonb(NEW) ->> 'public_id'));
+  ELSE
+    -- By the name that it had, too: under that, it is no more.
+    PERFORM pg_notify('mcp_auth', 'session:' || name)
+    FROM (VALUES (to_jsonb(NEW) ->> 'public_id'), (to_jsonb(OLD) ->> 'public_id')) AS known (name)
+    WHERE name IS NOT NULL;
   END IF;
   RETURN NULL;
 END $$;

@@ -73,6 +73,25 @@ async fn a_hash_that_is_pasted_logs_in_and_ends_old_sessions() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_session_whose_name_is_taken_away_is_told_by_that_name() {
+    let house = House::new();
+    let database = house.database();
+    let (store, _kept) = house.kept(&database).await;
+    store.channel().until(true).await;
+    add(&store, "alice").await;
+    let (one, two) =
+        (log_in(&store, "alice", 1).await.unwrap(), log_in(&store, "alice", 2).await.unwrap());
+    for (session, change) in [(one, "public_id = NULL"), (two, "public_id = 'fedcba9876543210'")] {
+        let mut changes = store.changes();
+        let id = session.id.as_str();
+        let sql = format!("UPDATE user_sessions SET {change} WHERE public_id = '{id}'");
+        house.sql(&database, &sql);
+        while changes.next().await.unwrap() != Change::Session(session.id.clone()) {}
+        assert_eq!(store.find_session(&session.id).await.unwrap(), None);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_lock_that_is_set_to_null_is_lifted() {
     let house = House::new();
     let database = house.database();

@@ -30,6 +30,9 @@ pub(crate) enum Fault {
     GivesForeignPlacesBack,
     IgnoresTheLimit,
     ForgetsUses,
+    FindsNoSession,
+    FindsEndedSessions,
+    FindsSessionsOfNobody,
     EndsTheCurrentSession,
     SweepsLate,
     SaysNothing,
@@ -45,6 +48,8 @@ pub(crate) struct BrokenAccounts {
     silent: ChangeSender,
     /// Sessions that should have ended.
     ghosts: Mutex<Vec<LoginSession>>,
+    /// Sessions that were found by their id.
+    found: Mutex<Vec<LoginSession>>,
     /// Accounts that were deleted.
     deleted: Mutex<Vec<Account>>,
 }
@@ -52,7 +57,20 @@ pub(crate) struct BrokenAccounts {
 impl BrokenAccounts {
     pub(crate) fn new(fault: Fault) -> Self {
         let (kept, silent) = (MemoryAccounts::new(), ChangeSender::new());
-        Self { kept, fault, silent, ghosts: Mutex::default(), deleted: Mutex::default() }
+        let (ghosts, found, deleted) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { kept, fault, silent, ghosts, found, deleted }
+    }
+
+    /// A session that is no more, but was found before.
+    async fn find_ghost(&self, id: &SessionId) -> Result<Option<LoginSession>, StoreError> {
+        let found = self.found.lock().unwrap().iter().find(|session| session.id == *id).cloned();
+        let Some(session) = found else { return Ok(None) };
+        let haunts = match self.fault {
+            Fault::FindsEndedSessions => true,
+            Fault::FindsSessionsOfNobody => self.kept.find_account(&session.user).await?.is_none(),
+            _ => false,
+        };
+        Ok(haunts.then_some(session))
     }
 
     fn has(&self, fault: Fault) -> bool {
@@ -279,6 +297,20 @@ impl AccountStore for BrokenAccounts {
 
     fn sessions(&self) -> BoxFuture<'_, Result<Vec<LoginSession>, StoreError>> {
         Box::pin(self.read_sessions())
+    }
+
+    fn find_session<'a>(
+        &'a self,
+        id: &'a SessionId,
+    ) -> BoxFuture<'a, Result<Option<LoginSession>, StoreError>> {
+        Box::pin(async {
+            let found = self.kept.find_session(id).await?;
+            self.found.lock().unwrap().extend(found.clone());
+            if found.is_none() {
+                return self.find_ghost(id).await;
+            }
+            Ok(found.filter(|_| !self.has(Fault::FindsNoSession)))
+        })
     }
 
     fn end_sessions(

@@ -18,13 +18,14 @@ use tokio::sync::watch;
 pub(crate) struct Register {
     kept: MemoryAccounts,
     fault: Mutex<Option<StoreError>>,
-    late: Mutex<Option<Vec<LoginSession>>>,
+    replaced: Mutex<Option<(UserName, Option<UserRecord>)>>,
     /// Where logins are held up; they stand there until they are let on.
     gate: watch::Sender<Option<Step>>,
     standing: AtomicUsize,
     looked_up: AtomicUsize,
     guessed_wrong: AtomicUsize,
     touched: AtomicUsize,
+    read_whole: AtomicUsize,
 }
 
 /// Where a login can be held up.
@@ -44,9 +45,19 @@ impl Register {
         *self.fault.lock().unwrap() = fault;
     }
 
-    /// Says once that these are all sessions: they were read, and the answer took its time.
-    pub(crate) fn answer_late(&self, sessions: Vec<LoginSession>) {
-        *self.late.lock().unwrap() = Some(sessions);
+    /// Deletes the account as soon as sessions were read the next time, before the answer is given,
+    /// and makes it again as this one.
+    pub(crate) fn replace_while_read(&self, name: &str, by: Option<UserRecord>) {
+        *self.replaced.lock().unwrap() = Some((UserName::parse(name).unwrap(), by));
+    }
+
+    async fn replace(&self) {
+        let replaced = self.replaced.lock().unwrap().take();
+        let Some((name, by)) = replaced else { return };
+        self.kept.delete_account(&name).await.unwrap();
+        if let Some(record) = by {
+            self.kept.add_account(record).await.unwrap();
+        }
     }
 
     /// Holds up whoever comes to `step`, or lets all on.
@@ -74,6 +85,11 @@ impl Register {
         self.touched.load(Ordering::Relaxed)
     }
 
+    /// How often all sessions were read.
+    pub(crate) fn read_whole(&self) -> usize {
+        self.read_whole.load(Ordering::Relaxed)
+    }
+
     fn check(&self) -> Result<(), StoreError> {
         self.fault.lock().unwrap().clone().map_or(Ok(()), Err)
     }
@@ -99,7 +115,10 @@ impl AccountStore for Register {
         &'a self,
         name: &'a UserName,
     ) -> BoxFuture<'a, Result<Option<Account>, StoreError>> {
-        self.kept.find_account(name)
+        Box::pin(async {
+            self.check()?;
+            self.kept.find_account(name).await
+        })
     }
 
     fn add_account(&self, record: UserRecord) -> BoxFuture<'_, Result<(), AddRejection>> {
@@ -179,11 +198,22 @@ impl AccountStore for Register {
     fn sessions(&self) -> BoxFuture<'_, Result<Vec<LoginSession>, StoreError>> {
         Box::pin(async {
             self.check()?;
-            let late = self.late.lock().unwrap().take();
-            match late {
-                Some(sessions) => Ok(sessions),
-                None => self.kept.sessions().await,
-            }
+            self.read_whole.fetch_add(1, Ordering::Relaxed);
+            let sessions = self.kept.sessions().await;
+            self.replace().await;
+            sessions
+        })
+    }
+
+    fn find_session<'a>(
+        &'a self,
+        id: &'a SessionId,
+    ) -> BoxFuture<'a, Result<Option<LoginSession>, StoreError>> {
+        Box::pin(async {
+            self.check()?;
+            let session = self.kept.find_session(id).await;
+            self.replace().await;
+            session
         })
     }
 

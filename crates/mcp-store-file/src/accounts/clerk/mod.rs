@@ -90,6 +90,14 @@ impl Clerk {
         Ok(there.map(|kept| kept.session).collect())
     }
 
+    /// By the same rule.
+    pub(super) fn find_session(&self, id: &SessionId) -> Result<Option<LoginSession>, StoreError> {
+        let Some(kept) = self.state.tables()?.session(id)? else { return Ok(None) };
+        let owner = self.roll.find(&kept.session.user)?;
+        let is_his = owner.is_some_and(|user| AccountKey::of(&user.record) == kept.account);
+        Ok(is_his.then_some(kept.session))
+    }
+
     pub(super) fn end_sessions(
         &self,
         selector: &SessionSelector,

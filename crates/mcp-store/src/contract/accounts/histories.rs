@@ -241,5 +241,9 @@ impl<'a> History<'a> {
         let sentence = format!("{}: the sessions are as in memory", self.place);
         let (here, there) = (read_sessions(self.store).await, read_sessions(self.twin).await);
         hold(&sentence, &here, &there);
+        for session in there {
+            let found = self.store.find_session(&session.id).await;
+            hold(&format!("{}: find_session", self.place), &found, &Ok(Some(session)));
+        }
     }
 }

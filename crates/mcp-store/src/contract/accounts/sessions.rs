@@ -1,15 +1,18 @@
 //! Sessions are kept whole and in order, ended by name, touched and swept.
 
+use std::time::Duration;
+
 use super::people::{
     keep, log_in, minute, name, opening, plain, policy, read_one, read_sessions, reserve, session,
     session_id, user,
 };
-use crate::account::{LoginSession, SessionScope, SessionSelector};
+use crate::account::{LoginSession, SessionScope, SessionSelector, UserRecord};
 use crate::account_store::{AccountStore, Opened};
 use crate::contract::hold;
 
 pub(super) async fn check<S: AccountStore>(make: &impl AsyncFn() -> S) {
     sessions_are_kept_whole_and_in_order(&make().await).await;
+    a_session_is_found_by_its_id_until_it_ends(&make().await).await;
     exactly_the_sessions_that_are_named_end(&make().await).await;
     all_sessions_end(&make().await).await;
     the_last_use_is_noted(&make().await).await;
@@ -50,6 +53,36 @@ async fn six(store: &dyn AccountStore) -> Vec<LoginSession> {
         sessions.push(log_in(store, &plain(1 + n % 2), n).await);
     }
     sessions
+}
+
+async fn a_session_is_found_by_its_id_until_it_ends(store: &dyn AccountStore) {
+    let sessions = six(store).await;
+    for session in &sessions {
+        let found = store.find_session(&session.id).await;
+        hold("find_session() gives the session of an id", &found, &Ok(Some(session.clone())));
+    }
+    let found = store.find_session(&session_id(99)).await;
+    hold("find_session() gives nothing for a foreign id", &found, &Ok(None));
+    let [one, of_two, other, ..] = &sessions[..] else { return };
+    let ended = store.end_sessions(SessionSelector::Id(one.id.clone())).await;
+    hold("the session ends", &ended, &Ok(vec![one.clone()]));
+    let found = store.find_session(&one.id).await;
+    hold("a session that has ended is not found", &found, &Ok(None));
+    let account = read_one(store, &other.user).await.record;
+    hold("the account is deleted", &store.delete_account(&other.user).await, &Ok(account.clone()));
+    for when in ["is no more", "was made again"] {
+        let found = store.find_session(&other.id).await;
+        hold(&format!("a session is not found when its account {when}"), &found, &Ok(None));
+        let again = UserRecord { created_at: minute(60), ..account.clone() };
+        if when == "is no more" {
+            keep(store, [again]).await;
+        }
+    }
+    let found = store.find_session(&of_two.id).await;
+    hold("the sessions of others are found", &found, &Ok(Some(of_two.clone())));
+    let swept = store.sweep(of_two.expires_at + Duration::from_hours(1)).await;
+    hold("what is over is swept", &swept.is_ok(), &true);
+    hold("what was swept is not found", &store.find_session(&of_two.id).await, &Ok(None));
 }
 
 async fn exactly_the_sessions_that_are_named_end(store: &dyn AccountStore) {
