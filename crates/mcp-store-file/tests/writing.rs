@@ -251,6 +251,18 @@ async fn expired_tokens_go_and_a_file_without_any_is_not_written_at_all() {
 }
 
 #[tokio::test]
+async fn from_twenty_thousand_tokens_up_the_expired_are_left_to_the_next_writer() {
+    let created = "created_at: \"2024-10-30T10:15:30Z\"";
+    let entry = |n: usize| format!("  - {{id: t-{n}, hash: {n:064x}, {created}}}\n");
+    let good: String = (1..20_000).map(entry).collect();
+    let expired = entry(0).replace('}', ", expires_at: \"2024-10-31T10:15:30Z\"}");
+    let many = format!("tokens:\n{expired}{good}");
+    let kept = kept(&many);
+    assert_eq!(kept.tokens.remove_expired(second(1_730_369_730)).await, Ok(0));
+    assert!(kept.text() == many && kept.names() == ["tokens.yaml"]);
+}
+
+#[tokio::test]
 async fn what_a_killed_writer_left_is_removed_by_the_next_one() {
     let kept = kept(LIST);
     fs::write(kept.folder.path().join(".tokens.yaml.x1y2z3.tmp"), "tok").unwrap();
