@@ -1,7 +1,7 @@
 //! What is kept: records of credentials, the stores that keep them, and word of their changes.
 //!
 //! A [`TokenStore`] keeps API tokens, an [`AccountStore`] accounts, their sessions and their
-//! failures to log in. A method of a store is what must happen together or not at all. No store is
+//! failures to log in, a [`RecoveryStore`] letters to be sent and links for a new password. A method of a store is what must happen together or not at all. No store is
 //! on the path of a good token: the index of `mcp-auth` answers that, and reads the store when a
 //! [`Change`] says that something is worth reading again.
 //!
@@ -47,6 +47,7 @@ pub mod contract;
 mod memory;
 mod memory_accounts;
 mod record;
+mod recovery_store;
 mod rotation;
 mod token_store;
 
@@ -59,6 +60,10 @@ pub use change::{Change, ChangeSender, Changes};
 pub use memory::MemoryTokens;
 pub use memory_accounts::MemoryAccounts;
 pub use record::TokenRecord;
+pub use recovery_store::{
+    FARTHEST, LetterClaim, LetterMatter, MOST_LETTERS, Minting, QueuedLetter, REMEMBERED,
+    RecoveryStore, ResetLook, SpendRejection, Spending, Spent, Whom, reset_seal,
+};
 pub use rotation::{RotateRejection, Rotated, Rotation};
 pub use token_store::{
     BoxFuture, InsertRejection, RemoveRejection, StoreError, StoreErrorKind, TokenSelector,

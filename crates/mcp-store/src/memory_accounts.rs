@@ -1,5 +1,7 @@
 //! The twin in memory: for tests, and for embedders whose accounts live elsewhere.
 
+mod recovery;
+
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -26,6 +28,9 @@ struct Kept {
     accounts: Vec<Account>,
     /// In the order in which they were opened.
     sessions: Vec<LoginSession>,
+    letters: Vec<recovery::Letter>,
+    last_letter: i64,
+    resets: Vec<recovery::Reset>,
 }
 
 impl MemoryAccounts {

@@ -19,6 +19,7 @@
 mod clerk;
 mod desk;
 mod places;
+mod recovery;
 mod roll;
 mod watch;
 
@@ -103,7 +104,8 @@ impl FileAccountsSettings {
 
 impl FileAccounts {
     /// Opens the state database, makes it if there is none, and starts the thread that works on
-    /// it: an operator's tool has none. Blocks while it does. Does not read the users file.
+    /// it: an operator's tool has none. Blocks while it does. Does not read the users file,
+    /// unless a password is to be written there by a link that was spent just before a crash.
     ///
     /// A damaged database is set aside under a name with the time `now` in it, with a line in the
     /// log, and a new one begun.
@@ -128,7 +130,12 @@ impl FileAccounts {
         let changes = ChangeSender::new();
         let clerk = Clerk::new(users.clone(), managed, database, changes.clone());
         let desk = match managed {
-            Managed::ForUs => Desk::start(clerk, &state)?,
+            Managed::ForUs => {
+                if let Err(error) = clerk.finish_resets() {
+                    tracing::warn!(error = %error, "A password that was reset is still to be set");
+                }
+                Desk::start(clerk, &state)?
+            }
             Managed::ForItsOwner => Desk::beside(clerk, &state),
         };
         Ok(Self { users, desk, changes, state })

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use mcp_identity::UserName;
-use mcp_store::{EditRejection, StoreError, StoreErrorKind, UserEdit, UserRecord};
+use mcp_store::{EditRejection, StoreError, StoreErrorKind, UserEdit, UserRecord, Whom};
 
 use crate::access::{self, Managed, resolve};
 use crate::fault::{refused, shown};
@@ -59,6 +59,18 @@ impl Roll {
             Ok(fresh) => Ok(fresh.records.get(name).cloned()),
             Err(_) => Ok(self.find(name)?.map(|kept| kept.record)),
         }
+    }
+
+    /// As [`find_fresh`](Self::find_fresh), by name or by address.
+    pub(super) fn find_fresh_by(&mut self, whom: &Whom) -> Result<Option<UserRecord>, StoreError> {
+        if let Whom::User(name) = whom {
+            return self.find_fresh(name);
+        }
+        if let Ok(fresh) = self.fresh() {
+            return Ok(fresh.records.values().find(|record| whom.is(record)).cloned());
+        }
+        let mut settled = self.all()?.into_iter().map(|kept| kept.record);
+        Ok(settled.find(|record| whom.is(record)))
     }
 
     /// The enabled accounts, and those that are disabled: of either reading, since a file that is

@@ -12,9 +12,11 @@ mod connection;
 mod fault;
 mod kept;
 mod place;
+mod recovery;
 mod schema;
 mod sessions;
 mod trust;
 
 pub(crate) use connection::{Durability, State, Tables};
 pub(crate) use kept::{AccountKey, Kept};
+pub(crate) use recovery::KeptReset;

@@ -31,3 +31,15 @@ async fn accounts_in_watched_files_keep_the_contract() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn recovery_in_files_keeps_the_contract() {
+    let houses = RefCell::new(Vec::new());
+    contract::recovery(async || {
+        let house = House::with("users: {}\n");
+        let accounts = house.server();
+        houses.borrow_mut().push(house);
+        accounts
+    })
+    .await;
+}

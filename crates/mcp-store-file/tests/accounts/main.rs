@@ -7,4 +7,5 @@ mod by_hand;
 mod contract;
 mod killed;
 mod opening;
+mod recovery;
 mod support;

@@ -1,5 +1,5 @@
-//! The suites that every store passes: [`all`] for tokens, [`accounts`] for accounts, each in a
-//! test of the store's own, on a tokio runtime with time (and not a paused one, where the store
+//! The suites that every store passes: [`all`] for tokens, [`accounts`] for accounts, [`recovery`]
+//! for letters to be sent and links for a new password, each in a test of the store's own, on a tokio runtime with time (and not a paused one, where the store
 //! waits for files or sockets).
 //!
 //! They panic with a sentence that says which promise of [`TokenStore`] or [`AccountStore`] was
@@ -17,7 +17,7 @@ use crate::change::{Change, Changes};
 mod accounts;
 mod tokens;
 
-pub use accounts::accounts;
+pub use accounts::{accounts, recovery};
 pub use tokens::all;
 
 /// The longest that word of a change may take. Real stores promise far less; a loaded test

@@ -48,3 +48,8 @@ async fn a_store_that_breaks_a_promise_is_caught_in_a_sentence() {
         assert!(said.contains(sentence), "{fault:?}: {said}");
     }
 }
+
+#[tokio::test]
+async fn the_memory_store_keeps_the_contract_of_recovery() {
+    contract::recovery(async || MemoryAccounts::new()).await;
+}

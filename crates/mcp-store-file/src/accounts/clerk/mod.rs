@@ -2,6 +2,7 @@
 
 mod edits;
 mod logins;
+mod recovery;
 
 use std::cell::Cell;
 use std::collections::HashSet;
@@ -123,6 +124,9 @@ impl Clerk {
     /// Ends the sessions of accounts that are no more or are disabled and, where there is a `now`,
     /// those that are over; forgets what is kept of accounts that are no more.
     pub(super) fn sweep(&mut self, now: Option<SystemTime>) -> Result<usize, StoreError> {
+        if now.is_some() {
+            self.finish_resets()?;
+        }
         let census = self.roll.census()?;
         let change = self.state.begin(Durability::Full)?;
         let tables = change.tables();

@@ -8,9 +8,11 @@ mod openings;
 mod people;
 mod races;
 mod records;
+mod recovery;
 mod sessions;
 mod words;
 
+pub use self::recovery::recovery;
 use crate::account_store::AccountStore;
 
 /// Runs every check of a store of accounts, each on a new and empty store from `make`: some fifty

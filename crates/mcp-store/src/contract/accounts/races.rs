@@ -157,12 +157,12 @@ async fn no_session_outlives_its_account(store: &dyn AccountStore) {
     hold(sentence, &read_sessions(store).await, &Vec::new());
 }
 
-fn successes<T, E>(results: &[Result<T, E>]) -> usize {
+pub(super) fn successes<T, E>(results: &[Result<T, E>]) -> usize {
     results.iter().filter(|result| result.is_ok()).count()
 }
 
 /// Drives all at once on the task of the suite: whenever one waits, the others go on.
-async fn together<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
+pub(super) async fn together<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
     let mut running: Vec<_> = futures.into_iter().map(Box::pin).collect();
     let mut done = Vec::new();
     let all = poll_fn(|context| {
