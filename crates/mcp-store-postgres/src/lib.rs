@@ -47,6 +47,7 @@ mod edit;
 mod fault;
 mod keeper;
 mod pool;
+mod recovery;
 mod rotate;
 mod rows;
 mod schema;

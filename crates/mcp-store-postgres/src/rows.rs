@@ -24,6 +24,9 @@ pub(crate) const ACCOUNT: &str = "username::text, email::text, password_hash::te
     failed_login_attempts, last_failed_at, locked_until, reserved, full_name::text, \
     password_change_required";
 
+/// How many they are.
+pub(crate) const ACCOUNT_COLUMNS: usize = 17;
+
 /// The columns of a session `s`, with the name of its account `u`.
 pub(crate) const SESSION: &str = "s.public_id::text, s.token_jti::text, u.username::text, \
     s.created_at, s.expires_at, s.last_used_at, s.ip_address::text, s.user_agent, s.scope::text";

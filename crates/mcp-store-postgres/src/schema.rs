@@ -35,6 +35,7 @@ const USERS_BY_ID: &str = include_str!("schema/users_by_id.sql");
 const SESSIONS: &str = include_str!("schema/sessions.sql");
 const SESSIONS_BY_JTI: &str = include_str!("schema/sessions_by_jti.sql");
 const REST: &str = include_str!("schema/rest.sql");
+const RECOVERY: &str = include_str!("schema/recovery.sql");
 
 /// Makes the tables what this release needs.
 pub(crate) async fn prepare(pool: &Pool) -> Result<(), StoreError> {
@@ -108,6 +109,7 @@ async fn make(place: &str, target: &Target, work: &Transaction<'_>) -> Result<()
     kept.write_keys(work).await.map_err(stop)?;
     let rest = REST.replace("@COLLATION@", collation(work).await.map_err(stop)?);
     work.batch_execute(&rest).await.map_err(stop)?;
+    work.batch_execute(RECOVERY).await.map_err(stop)?;
     report(place, &found, &kept, work).await.map_err(stop)
 }
 

@@ -45,3 +45,28 @@ async fn accounts_without_a_keeper_keep_the_contract() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn recovery_in_postgresql_keeps_the_contract() {
+    let house = House::new();
+    let database = house.database();
+    let (store, _kept) = house.kept(&database).await;
+    store.channel().until(true).await;
+    contract::recovery(async || {
+        house.empty(&database).await;
+        store.clone()
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn recovery_without_a_keeper_keeps_the_contract() {
+    let house = House::new();
+    let database = house.database();
+    let (store, _) = house.open(&database).await;
+    contract::recovery(async || {
+        house.empty(&database).await;
+        store.clone()
+    })
+    .await;
+}

@@ -1,8 +1,10 @@
 //! What a store finds in its database at the start.
 
+use std::time::SystemTime;
+
 use mcp_connect::Target;
-use mcp_identity::RoleName;
-use mcp_store::{AccountStore as _, StoreError, StoreErrorKind};
+use mcp_identity::{RoleName, TokenHash};
+use mcp_store::{AccountStore as _, RecoveryStore as _, ResetLook, StoreError, StoreErrorKind};
 use mcp_store_postgres::{PostgresSettings, PostgresStore};
 
 use crate::people::log_in;
@@ -102,10 +104,18 @@ async fn a_table_by_id_is_migrated_with_its_rows() {
     );
     assert_eq!(store.sessions().await.unwrap(), [], "sessions of another system open nothing");
     log_in(&store, "johndoe", 1).await.unwrap();
+    // Nor do its links.
+    let theirs = "UPDATE password_reset_tokens SET used = false, expires_at = 'infinity',
+        token = encode(sha256('a-token'), 'hex')";
+    house.sql(&database, theirs);
+    let look =
+        store.look_at_reset(TokenHash::of_presented(b"a-token"), SystemTime::UNIX_EPOCH).await;
+    assert_eq!(look, Ok(ResetLook::Invalid));
     // An address is wanted of nobody, and goes with its account.
     house.sql(&database, "INSERT INTO users (username, password_hash) VALUES ('new', 'x')");
     house.sql(&database, "DELETE FROM users WHERE username = 'johndoe'");
     assert_eq!(house.sql(&database, "SELECT count(*) FROM user_sessions"), "0");
+    assert_eq!(house.sql(&database, "SELECT count(*) FROM password_reset_tokens"), "0");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -33,7 +33,8 @@ impl House {
     pub(crate) async fn empty(&self, database: &str) {
         const EMPTY: [&str; 2] = [
             "SET session_replication_role = 'replica'",
-            "TRUNCATE users, user_sessions, mcp_tokens, auth_events RESTART IDENTITY",
+            "TRUNCATE users, user_sessions, mcp_tokens, password_reset_tokens, mcp_letters, \
+              auth_events RESTART IDENTITY",
         ];
         let target = self.target(database);
         let (client, driver) = connect_client(&target, &SessionSettings::default()).await.unwrap();
