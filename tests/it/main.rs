@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a step that fails is a failed test")]
 
 mod accounts;
+mod accounts_rest;
 mod admin_audit;
 mod admin_db;
 mod admin_folder;

@@ -12,11 +12,16 @@ use mcp_protocol::{
     Annotations, BoxFuture, Code, HoldOff, Implementation, RpcError, Server, Tool, ToolCall,
     ToolDescriptor, ToolFailure, ToolOutput, ToolResult,
 };
+use mcp_store::SessionScope;
 use mcp_transport::Threshold;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 const NAME: &str = "authenticate_user";
+
+/// Said to whoever knows the password, and has to change it.
+const CHANGE_FIRST: &str = "authentication failed: the password must be changed first: \
+                            POST /auth/login answers with a token that is good for that";
 
 /// The largest message that a stranger may send, in bytes.
 const MAX_BODY_BYTES: usize = 16 * 1024;
@@ -91,6 +96,10 @@ impl Tool<Caller> for AuthenticateUser {
                 Err(LoginRejection::Busy { retry_after: Duration::from_secs(1) })
             });
             match judged {
+                Ok(opened) if opened.scope == SessionScope::PasswordChange => {
+                    // Its token would open nothing here, and is told nobody.
+                    return Err(ToolFailure::Refused(refused_with(CHANGE_FIRST, None)));
+                }
                 Ok(opened) => output.write(&authenticated(&opened)).await?,
                 Err(rejection) => return Err(ToolFailure::Refused(refusal(&rejection))),
             }
@@ -130,6 +139,10 @@ fn refusal(rejection: &LoginRejection) -> RpcError {
             Some(hold_off(Duration::from_secs(5), true)),
         ),
     };
+    refused_with(data, hold_off)
+}
+
+fn refused_with(data: &'static str, hold_off: Option<HoldOff>) -> RpcError {
     let error = RpcError::new(Code::ToolExecution, "Tool execution error");
     RpcError { hold_off, ..error.with_data(data.into()) }
 }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 
-use mcp_auth::{Auth, Authenticate, OpenDoor};
+use mcp_auth::{Accounts, Auth, Authenticate, OpenDoor};
 use mcp_config::{Config, DatabaseConfig, Loaded, Sources};
 use mcp_identity::{AuditLog, Clock, Entropy, NoAudit, Principal, SystemClock, SystemEntropy};
 use mcp_listen::{DrainOutcome, Settings};
@@ -21,7 +21,7 @@ use crate::stack::{Parts, stack};
 use crate::stores::{Opened, Surroundings};
 use crate::tasks::{Shutdown, ShutdownSwitch, Tasks};
 use crate::telemetry::Telemetry;
-use crate::{authenticate_user, databases, listener, stores, systemd, tls};
+use crate::{databases, listener, people, stores, systemd, tls};
 
 /// A server that is about to start.
 pub(crate) struct Start {
@@ -100,7 +100,15 @@ async fn parts(
         tasks: &mut *tasks,
         shutdown,
     };
-    let Entrance { door, auth, states, audit } = open_door(loaded, around).await?;
+    let Entrance { door, auth, accounts, states, audit } = open_door(loaded, around).await?;
+    let health = Health::new(auth.clone(), states);
+    let accounts = match (auth, accounts) {
+        (Some(auth), Some(accounts)) => {
+            let around = (Arc::clone(&audit), Arc::clone(&clock), Arc::clone(&entropy));
+            Some(people::serve(config, &auth, accounts, around)?)
+        }
+        _ => None,
+    };
     let (databases, pools) = databases::open(config).await?;
     let databases = databases.recorded(audit, Arc::clone(&clock));
     describe_databases(config);
@@ -109,11 +117,6 @@ async fn parts(
     let (sessions, keeper) = Sessions::new(server, SessionSettings::default());
     // Who only listens would hold up the drain for as long as it may last.
     tasks.start("protocol sessions", keeper.run(draining.clone().requested()));
-    let health = Health::new(auth.clone(), states);
-    let accounts = auth.filter(Auth::has_accounts).map(|auth| {
-        let threshold = authenticate_user::threshold(auth.clone(), implementation());
-        (auth, threshold)
-    });
     Ok(Parts { sessions, door, accounts, clock, entropy, health })
 }
 
@@ -187,6 +190,7 @@ pub(crate) async fn serve_stdio(loaded: &Loaded) -> Result<(), StartFault> {
 struct Entrance {
     door: Arc<dyn Authenticate>,
     auth: Option<Auth>,
+    accounts: Option<Accounts>,
     states: Vec<StoreState>,
     audit: Arc<dyn AuditLog>,
 }
@@ -200,15 +204,16 @@ async fn open_door(loaded: &Loaded, mut around: Surroundings<'_>) -> Result<Entr
             Some(_) => stores::open_audit(loaded, &mut around)?,
             None => Arc::new(NoAudit),
         };
-        return Ok(Entrance { door, auth: None, states: Vec::new(), audit });
+        return Ok(Entrance { door, auth: None, accounts: None, states: Vec::new(), audit });
     }
-    let Opened { auth, states, audit } = stores::open(loaded, &mut around).await?;
+    let Opened { auth, accounts, states, audit } = stores::open(loaded, &mut around).await?;
     let people = if auth.has_accounts() { " and user accounts" } else { "" };
     tracing::info!("Authentication is on: API tokens{people}");
-    Ok(Entrance { door: Arc::new(auth.clone()), auth: Some(auth), states, audit })
+    let door = Arc::new(auth.clone());
+    Ok(Entrance { door, auth: Some(auth), accounts, states, audit })
 }
 
-fn implementation() -> Implementation {
+pub(crate) fn implementation() -> Implementation {
     Implementation {
         name: "mcp-server",
         title: "PostgreSQL",

@@ -8,7 +8,7 @@ mod demo;
 mod fault;
 mod health;
 mod listener;
-mod logout;
+mod people;
 mod reload;
 mod stack;
 mod stores;

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::convert::Infallible;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -11,7 +12,8 @@ use futures_util::future::{Either, Ready, ready};
 use http::header::{HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use http::{Request, Response, StatusCode};
 use http_body::Body;
-use mcp_auth::{Auth, Authenticate};
+use mcp_accounts_http::AccountsHttp;
+use mcp_auth::Authenticate;
 use mcp_auth_http::{
     AddressRange, AllowedHost, AllowedOrigin, AuthLayer, AuthService, ClientAddressLayer,
     HostOriginLayer, HostOriginSettings, PeerAddress, RequestIdLayer, TrustedProxies, denial,
@@ -19,7 +21,7 @@ use mcp_auth_http::{
 use mcp_config::HttpConfig;
 use mcp_identity::{Clock, Denial, Entropy};
 use mcp_listen::{Peer, RequestBody};
-use mcp_transport::{HttpSettings, McpService, ResponseBody, Sessions, Threshold};
+use mcp_transport::{HttpSettings, McpService, ResponseBody, Sessions};
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_layer::Layer as _;
@@ -27,14 +29,14 @@ use tower_service::Service;
 
 use crate::fault::StartFault;
 use crate::health::{Health, json};
-use crate::logout::{self, Logout};
+use crate::people::People;
 
 /// What the stack is built from.
 pub(crate) struct Parts {
     pub(crate) sessions: Sessions,
     pub(crate) door: Arc<dyn Authenticate>,
-    /// Where people have accounts: what logs them in and out.
-    pub(crate) accounts: Option<(Auth, Threshold)>,
+    /// Where people have accounts: what answers them.
+    pub(crate) accounts: Option<People>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) health: Health,
@@ -134,12 +136,11 @@ fn router(parts: Parts, config: &HttpConfig) -> Router {
     let mut mcp = McpService::new(sessions, HttpSettings { max_body_bytes }, needs_credential);
     // Only in front of what a token opens: `/health` answers whatever is sent along.
     let layer = AuthLayer::new(door, clock);
-    let logout = accounts.map(|(auth, threshold)| {
+    let people = accounts.map(|People { threshold, rest }| {
         mcp = mcp.clone().threshold(threshold);
-        // It ends the very credential that it came with.
-        layer.clone().render_with(logout::refusal_body).outlasting().layer(Logout::new(auth))
+        rest
     });
-    Router { mcp: layer.layer(mcp), logout, health }
+    Router { mcp: layer.layer(mcp), people, health }
 }
 
 /// The same answer that a bad credential gets, but for the challenge.
@@ -147,32 +148,50 @@ fn needs_credential() -> Response<ResponseBody> {
     denial::respond(Denial::NoCredential, denial::body)
 }
 
+/// Goes on if the client leaves: a login that can be cut off before it counts is not limited, and a
+/// change that was made must be recorded.
+async fn to_its_end(
+    answering: impl Future<Output = Result<Response<ResponseBody>, Infallible>> + Send + 'static,
+) -> Result<Response<ResponseBody>, Infallible> {
+    match tokio::spawn(answering).await {
+        Ok(answer) => answer,
+        Err(fault) => match fault.try_into_panic() {
+            // Ends where a panic of every request does.
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
+
 /// Which path is answered by whom.
 #[derive(Clone)]
 struct Router {
     mcp: AuthService<McpService>,
-    logout: Option<AuthService<Logout>>,
+    /// Asks for credentials itself: some of what it answers needs none.
+    people: Option<AccountsHttp<ResponseBody>>,
     health: Health,
 }
 
 type McpFuture = <AuthService<McpService> as Service<Request<RequestBody>>>::Future;
-type LogoutFuture = <AuthService<Logout> as Service<Request<RequestBody>>>::Future;
+type PeopleFuture =
+    Pin<Box<dyn Future<Output = Result<Response<ResponseBody>, Infallible>> + Send>>;
 
 impl Service<Request<RequestBody>> for Router {
     type Response = Response<ResponseBody>;
     type Error = Infallible;
     type Future =
-        Either<McpFuture, Either<LogoutFuture, Ready<Result<Self::Response, Infallible>>>>;
+        Either<McpFuture, Either<PeopleFuture, Ready<Result<Self::Response, Infallible>>>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Service::<Request<RequestBody>>::poll_ready(&mut self.mcp, cx)
     }
 
     fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
-        if request.uri().path() == "/auth/logout"
-            && let Some(logout) = &mut self.logout
+        if let Some(people) = &mut self.people
+            && AccountsHttp::<ResponseBody>::answers(request.uri().path())
         {
-            return Either::Right(Either::Left(logout.call(request)));
+            let answering = people.call(request);
+            return Either::Right(Either::Left(Box::pin(to_its_end(answering))));
         }
         let answer = match request.uri().path() {
             "/mcp/v1" | "/mcp" => return Either::Left(self.mcp.call(request)),

@@ -30,6 +30,8 @@ pub(crate) struct Surroundings<'a> {
 /// Who is let in, and how the stores behind are doing.
 pub(crate) struct Opened {
     pub(crate) auth: Auth,
+    /// `None`: nobody has an account.
+    pub(crate) accounts: Option<Accounts>,
     pub(crate) states: Vec<StoreState>,
     pub(crate) audit: Arc<dyn AuditLog>,
 }
@@ -65,8 +67,8 @@ pub(crate) async fn open(
     if let Some(limit) = stores.stands_in {
         builder = builder.stands_in(limit);
     }
-    if let Some(accounts) = stores.accounts {
-        builder = builder.accounts(accounts);
+    if let Some(accounts) = &stores.accounts {
+        builder = builder.accounts(accounts.clone());
     }
     let (auth, keeper) = builder.open().await.map_err(|fault| match fault {
         OpenError::Store(fault) => refuse(&fault),
@@ -80,7 +82,7 @@ pub(crate) async fn open(
             around.tasks.start("user store", minding);
         }
     }
-    Ok(Opened { auth, states: stores.states, audit })
+    Ok(Opened { auth, accounts: stores.accounts, states: stores.states, audit })
 }
 
 /// Judges the logins of the accounts that are kept there.

@@ -108,7 +108,7 @@ impl PostgresStore {
         Ok(account.map(|account| account.record))
     }
 
-    async fn look(&self, hash: TokenHash, now: SystemTime) -> Result<ResetLook, StoreError> {
+    async fn look_reset(&self, hash: TokenHash, now: SystemTime) -> Result<ResetLook, StoreError> {
         const SQL: &str = "SELECT u.username::text, t.expires_at FROM password_reset_tokens t \
             JOIN users u ON u.id = t.user_id \
             WHERE t.token = $1 AND NOT t.used AND u.active AND t.seal = mcp_reset_seal(u)";
@@ -202,7 +202,7 @@ impl RecoveryStore for PostgresStore {
         hash: TokenHash,
         now: SystemTime,
     ) -> BoxFuture<'_, Result<ResetLook, StoreError>> {
-        Box::pin(self.look(hash, now))
+        Box::pin(self.look_reset(hash, now))
     }
 
     fn spend_reset(&self, spending: Spending) -> BoxFuture<'_, Result<Spent, SpendRejection>> {

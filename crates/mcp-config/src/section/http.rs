@@ -97,6 +97,8 @@ pub(crate) const KEYS: &[Key] = &[
         .aliases(&["JWT_EXPIRY_HOURS"]),
     Key::new("http.auth.session_idle_minutes", MINUTES, Is("0")),
     Key::new("http.auth.max_sessions_per_user", Kind::Integer { min: 0, max: 100_000 }, Is("0")),
+    Key::new("http.auth.public_registration", Kind::Bool, Is("false"))
+        .aliases(&["PUBLIC_REGISTRATION_ENABLED"]),
     Key::new("http.auth.bearer_failures", Kind::Integer { min: 1, max: 100_000 }, Is("100")),
     Key::new("http.auth.bearer_window_minutes", Kind::Integer { min: 1, max: 10_080 }, Is("1")),
 ];
@@ -205,6 +207,8 @@ pub struct HttpAuthConfig {
     pub session_idle_minutes: u32,
     /// Sessions that a user may have at a time; 0: any number. One more ends the oldest.
     pub max_sessions_per_user: u32,
+    /// Let strangers make accounts for themselves; they read, and reach no database.
+    pub public_registration: bool,
     /// Bad tokens that one address may present within the time below.
     pub bearer_failures: u32,
     /// The time over which bad tokens of one address are counted, in minutes.

@@ -1,0 +1,38 @@
+//! What people do with their accounts, and admins with those of others.
+//!
+//! [`AccountService`] is the main type. Each of its methods is one use case with an error of its
+//! own: somebody logs in, registers, changes a password, looks at sessions and ends them; an admin
+//! lists, makes, changes, unlocks and deletes accounts. Whatever is changed is in force in this
+//! process when the method returns, and stands in the audit log.
+//!
+//! No HTTP here, no file and no SQL: accounts lie in an [`AccountStore`], and every password and
+//! every credential is judged by [`Auth`]. Whoever calls says for whom: an edge has asked for the
+//! credential before, and hands on what [`Requester`] holds.
+//!
+//! [`AccountStore`]: mcp_store::AccountStore
+//! [`Auth`]: mcp_auth::Auth
+
+mod admin;
+mod contact;
+mod cursor;
+mod guard;
+mod login;
+mod new_password;
+mod own;
+mod person;
+mod record;
+mod register;
+mod service;
+mod sessions;
+
+pub use admin::{
+    AccountEdit, CreateRejection, DeleteRejection, FindRejection, ListRejection, NewAccount, Page,
+    UpdateRejection,
+};
+pub use guard::Guard;
+pub use login::LoggedIn;
+pub use new_password::NewPasswordRejection;
+pub use own::ChangeRejection;
+pub use person::{LockState, Person, SessionInfo};
+pub use register::{RegisterRejection, Registration};
+pub use service::{AccountService, Parts, Requester, Settings};

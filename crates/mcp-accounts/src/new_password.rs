@@ -1,0 +1,113 @@
+//! A password that somebody chose, checked and hashed.
+
+use std::time::Duration;
+
+use mcp_identity::{Caller, Password, UserName};
+use mcp_password::{
+    Asker, HashError, HasherError, Owner, PasswordHash, PasswordRejection, Verdict,
+};
+use mcp_store::StoredHash;
+use unicode_normalization::UnicodeNormalization as _;
+
+use crate::service::AccountService;
+
+/// Why a password was not taken.
+///
+/// Matched exhaustively on purpose: each variant has an answer of its own at the edge.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NewPasswordRejection {
+    /// It breaks rules of the policy.
+    #[error(transparent)]
+    Policy(#[from] PasswordRejection),
+    /// It is the one of before.
+    #[error("the new password is the old one")]
+    SameAsBefore,
+    /// Too many passwords are waiting. Says nothing about this one.
+    #[error("too many passwords are waiting to be hashed")]
+    Busy {
+        /// When to ask again.
+        retry_after: Duration,
+    },
+}
+
+impl NewPasswordRejection {
+    /// What is demanded of a password and was not kept, in words for whoever chose it.
+    #[must_use]
+    pub fn failed_rules(&self) -> Vec<String> {
+        match self {
+            Self::Policy(rejection) => rejection.broken().iter().map(ToString::to_string).collect(),
+            Self::SameAsBefore => vec!["Different from the old password".to_owned()],
+            Self::Busy { .. } => Vec::new(),
+        }
+    }
+}
+
+impl AccountService {
+    /// May this become the password of that account?
+    pub(crate) fn check_new(
+        &self,
+        password: &Password,
+        name: &UserName,
+        email: Option<&str>,
+    ) -> Result<(), NewPasswordRejection> {
+        let owner = Owner { user_name: name.as_str(), email };
+        Ok(self.settings.policy.check(password, &owner)?)
+    }
+
+    /// Its hash, made in turn with all others.
+    pub(crate) async fn hash(
+        &self,
+        password: &Password,
+        name: &UserName,
+        caller: &Caller,
+    ) -> Result<StoredHash, NewPasswordRejection> {
+        let asker = Asker::new(name.key(), caller.address);
+        match self.hasher.hash(&asker, password).await {
+            Ok(hash) => Ok(StoredHash::new(hash.expose())),
+            Err(HashError::Hasher(error)) => Err(busy(&error)),
+            // The policy was asked before and knows the same rule: that a password cannot be hashed
+            // is told there.
+            Err(HashError::Rejected(_) | HashError::Entropy(_)) => {
+                Err(NewPasswordRejection::Busy { retry_after: SOON })
+            }
+        }
+    }
+
+    /// Of the passwords of before, the store has one: where the policy remembers, it is not to be
+    /// chosen again.
+    pub(crate) async fn is_not_used_before(
+        &self,
+        password: &Password,
+        name: &UserName,
+        caller: &Caller,
+        before: &StoredHash,
+    ) -> Result<(), NewPasswordRejection> {
+        let policy = &self.settings.policy;
+        let before = PasswordHash::parse(before.expose()).ok();
+        let Some(before) = before.filter(|_| policy.history() > 0) else { return Ok(()) };
+        let asker = Asker::new(name.key(), caller.address);
+        match self.hasher.verify(&asker, password, Some(&before)).await {
+            Ok(Verdict::Wrong) => Ok(()),
+            Ok(Verdict::Right) => Err(PasswordRejection::used_before(policy).into()),
+            Err(error) => Err(busy(&error)),
+        }
+    }
+}
+
+const SOON: Duration = Duration::from_secs(1);
+
+/// Are they one password, however each was typed?
+pub(crate) fn same(one: &Password, other: &Password) -> bool {
+    one.expose().nfkc().eq(other.expose().nfkc())
+}
+
+fn busy(error: &HasherError) -> NewPasswordRejection {
+    match error {
+        HasherError::Busy { retry_after } => {
+            NewPasswordRejection::Busy { retry_after: *retry_after }
+        }
+        HasherError::Stopped | HasherError::Failed => {
+            NewPasswordRejection::Busy { retry_after: SOON }
+        }
+    }
+}
