@@ -34,6 +34,7 @@ mod one_server;
 mod postgres_store;
 mod queries;
 mod readme;
+mod recovery;
 mod resources;
 mod results;
 mod revocation;

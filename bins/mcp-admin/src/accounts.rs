@@ -5,7 +5,8 @@ use std::ops::Deref;
 use mcp_config::UserStore;
 use mcp_identity::UserName;
 use mcp_store::{
-    Account, AccountStore, AddRejection, EditRejection, LoginSession, StoreError, UserRecord,
+    Account, AccountStore as _, AddRejection, EditRejection, LoginSession, RecoveryStore,
+    StoreError, UserRecord,
 };
 use mcp_store_file::{FileAccounts, FileAccountsSettings, UserFile};
 use mcp_store_postgres::PostgresStore;
@@ -30,7 +31,7 @@ pub(crate) enum Accounts {
 }
 
 impl Deref for Accounts {
-    type Target = dyn AccountStore;
+    type Target = dyn RecoveryStore;
 
     fn deref(&self) -> &Self::Target {
         match self {

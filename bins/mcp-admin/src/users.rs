@@ -1,5 +1,6 @@
 //! `users`: accounts made, changed, removed.
 
+mod reset_link;
 mod show;
 
 use std::collections::BTreeSet;
@@ -27,6 +28,7 @@ pub(crate) fn run(command: UsersCommand, desk: &Desk) -> Result<(), Fault> {
         UsersCommand::Enable { name } => switch(&name, true, desk),
         UsersCommand::Disable { name } => switch(&name, false, desk),
         UsersCommand::Unlock { name } => unlock(&name, desk),
+        UsersCommand::ResetLink { name } => reset_link::reset_link(&name, desk),
         UsersCommand::Delete { name, yes } => delete(&name, yes, desk),
         UsersCommand::Import { file } => transfer::import(&file, desk),
         UsersCommand::Export => transfer::export(desk),

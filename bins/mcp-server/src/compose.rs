@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 
+use mcp_accounts_http::RecoveryHttp;
 use mcp_auth::{Accounts, Auth, Authenticate, OpenDoor};
 use mcp_config::{Config, DatabaseConfig, Loaded, Sources};
 use mcp_identity::{AuditLog, Clock, Entropy, NoAudit, Principal, SystemClock, SystemEntropy};
@@ -100,7 +101,8 @@ async fn parts(
         tasks: &mut *tasks,
         shutdown,
     };
-    let Entrance { door, auth, accounts, states, audit } = open_door(loaded, around).await?;
+    let Entrance { door, auth, accounts, states, audit, recovery } =
+        open_door(loaded, around).await?;
     let health = Health::new(auth.clone(), states);
     let accounts = match (auth, accounts) {
         (Some(auth), Some(accounts)) => {
@@ -117,7 +119,7 @@ async fn parts(
     let (sessions, keeper) = Sessions::new(server, SessionSettings::default());
     // Who only listens would hold up the drain for as long as it may last.
     tasks.start("protocol sessions", keeper.run(draining.clone().requested()));
-    Ok(Parts { sessions, door, accounts, clock, entropy, health })
+    Ok(Parts { sessions, door, accounts, recovery, clock, entropy, health })
 }
 
 /// What is looked after while requests are served.
@@ -193,6 +195,7 @@ struct Entrance {
     accounts: Option<Accounts>,
     states: Vec<StoreState>,
     audit: Arc<dyn AuditLog>,
+    recovery: Option<RecoveryHttp>,
 }
 
 /// Who is let in: holders of credentials, or everybody if the operator said exactly that.
@@ -204,13 +207,21 @@ async fn open_door(loaded: &Loaded, mut around: Surroundings<'_>) -> Result<Entr
             Some(_) => stores::open_audit(loaded, &mut around)?,
             None => Arc::new(NoAudit),
         };
-        return Ok(Entrance { door, auth: None, accounts: None, states: Vec::new(), audit });
+        return Ok(Entrance {
+            door,
+            auth: None,
+            accounts: None,
+            states: Vec::new(),
+            audit,
+            recovery: None,
+        });
     }
-    let Opened { auth, accounts, states, audit } = stores::open(loaded, &mut around).await?;
+    let Opened { auth, accounts, states, audit, recovery } =
+        stores::open(loaded, &mut around).await?;
     let people = if auth.has_accounts() { " and user accounts" } else { "" };
     tracing::info!("Authentication is on: API tokens{people}");
     let door = Arc::new(auth.clone());
-    Ok(Entrance { door, auth: Some(auth), accounts, states, audit })
+    Ok(Entrance { door, auth: Some(auth), accounts, states, audit, recovery })
 }
 
 pub(crate) fn implementation() -> Implementation {

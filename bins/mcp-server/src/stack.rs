@@ -9,10 +9,10 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_util::future::{Either, Ready, ready};
-use http::header::{HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::header::{HeaderValue, ORIGIN, X_CONTENT_TYPE_OPTIONS};
 use http::{Request, Response, StatusCode};
 use http_body::Body;
-use mcp_accounts_http::AccountsHttp;
+use mcp_accounts_http::{AccountsHttp, RecoveryHttp, is_recovery, is_reset_page};
 use mcp_auth::Authenticate;
 use mcp_auth_http::{
     AddressRange, AllowedHost, AllowedOrigin, AuthLayer, AuthService, ClientAddressLayer,
@@ -23,6 +23,7 @@ use mcp_identity::{Clock, Denial, Entropy};
 use mcp_listen::{Peer, RequestBody};
 use mcp_transport::{HttpSettings, McpService, ResponseBody, Sessions};
 use tower::ServiceBuilder;
+use tower::util::MapResponse;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_layer::Layer as _;
 use tower_service::Service;
@@ -37,6 +38,8 @@ pub(crate) struct Parts {
     pub(crate) door: Arc<dyn Authenticate>,
     /// Where people have accounts: what answers them.
     pub(crate) accounts: Option<People>,
+    /// And what finds their lost passwords again.
+    pub(crate) recovery: Option<RecoveryHttp>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) health: Health,
@@ -70,6 +73,7 @@ pub(crate) fn stack(
         .layer(RequestIdLayer::new(entropy))
         // Before anything that counts or records: it must count the client, not the proxy.
         .layer(ClientAddressLayer::new(trusted_proxies(config)?))
+        .map_request(without_null_origin)
         // Before authentication: a page of another site must not even learn whether a token is
         // good.
         .layer(HostOriginLayer::new(host_origin(config, bound)?))
@@ -82,6 +86,16 @@ fn with_peer_address(mut request: Request<RequestBody>) -> Request<RequestBody> 
     let peer = request.extensions().get::<Peer>().map(|peer| PeerAddress(peer.0.ip()));
     if let Some(peer) = peer {
         request.extensions_mut().insert(peer);
+    }
+    request
+}
+
+/// The one page that strangers open tells browsers to send no referrer, and those then call the
+/// origin of its own form `null`. What no other site knows is the secret in its path.
+fn without_null_origin<B>(mut request: Request<B>) -> Request<B> {
+    let is_null = |origin: &HeaderValue| origin.as_bytes() == b"null";
+    if is_reset_page(request.uri().path()) && request.headers().get(ORIGIN).is_some_and(is_null) {
+        request.headers_mut().remove(ORIGIN);
     }
     request
 }
@@ -131,7 +145,7 @@ fn host_origin(config: &HttpConfig, bound: IpAddr) -> Result<HostOriginSettings,
 }
 
 fn router(parts: Parts, config: &HttpConfig) -> Router {
-    let Parts { sessions, door, accounts, clock, health, .. } = parts;
+    let Parts { sessions, door, accounts, recovery, clock, health, .. } = parts;
     let max_body_bytes = usize::try_from(config.limits.max_body_bytes).unwrap_or(usize::MAX);
     let mut mcp = McpService::new(sessions, HttpSettings { max_body_bytes }, needs_credential);
     // Only in front of what a token opens: `/health` answers whatever is sent along.
@@ -140,7 +154,11 @@ fn router(parts: Parts, config: &HttpConfig) -> Router {
         mcp = mcp.clone().threshold(threshold);
         rest
     });
-    Router { mcp: layer.layer(mcp), people, health }
+    let recovery = recovery.map(|service| {
+        let whole: fn(Response<Bytes>) -> Response<ResponseBody> = |answer| answer.map(Into::into);
+        MapResponse::new(service, whole)
+    });
+    Router { mcp: layer.layer(mcp), people, recovery, health }
 }
 
 /// The same answer that a bad credential gets, but for the challenge.
@@ -169,6 +187,7 @@ struct Router {
     mcp: AuthService<McpService>,
     /// Asks for credentials itself: some of what it answers needs none.
     people: Option<AccountsHttp<ResponseBody>>,
+    recovery: Option<MapResponse<RecoveryHttp, fn(Response<Bytes>) -> Response<ResponseBody>>>,
     health: Health,
 }
 
@@ -176,17 +195,24 @@ type McpFuture = <AuthService<McpService> as Service<Request<RequestBody>>>::Fut
 type PeopleFuture =
     Pin<Box<dyn Future<Output = Result<Response<ResponseBody>, Infallible>> + Send>>;
 
+type Answered = Ready<Result<Response<ResponseBody>, Infallible>>;
+
 impl Service<Request<RequestBody>> for Router {
     type Response = Response<ResponseBody>;
     type Error = Infallible;
-    type Future =
-        Either<McpFuture, Either<PeopleFuture, Ready<Result<Self::Response, Infallible>>>>;
+    type Future = Either<McpFuture, Either<PeopleFuture, Answered>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Service::<Request<RequestBody>>::poll_ready(&mut self.mcp, cx)
     }
 
     fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
+        if let Some(recovery) = &mut self.recovery
+            && is_recovery(request.uri().path())
+        {
+            let answering = recovery.call(request);
+            return Either::Right(Either::Left(Box::pin(to_its_end(answering))));
+        }
         if let Some(people) = &mut self.people
             && AccountsHttp::<ResponseBody>::answers(request.uri().path())
         {

@@ -7,16 +7,18 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use mcp_accounts_http::RecoveryHttp;
 use mcp_auth::{Accounts, Auth, LoginSettings, OpenError};
 use mcp_config::{Config, HttpAuthConfig, Loaded, PasswordAlgorithm, PasswordsConfig, UserStore};
 use mcp_identity::{AuditLog, Clock, Entropy, NoAudit, Password};
 use mcp_password::{Algorithm, Asker, Hasher};
-use mcp_store::{AccountStore, StoreError, StoreErrorKind, TokenStore};
+use mcp_store::{RecoveryStore, StoreError, StoreErrorKind, TokenStore};
 use mcp_store_file::{AuditFile, AuditFileSettings};
 use mcp_throttle::{LockoutPolicy, Quota};
 
 use crate::fault::StartFault;
 use crate::health::StoreState;
+use crate::recovery::{self, Mail, Place};
 use crate::tasks::{Shutdown, Tasks};
 
 /// What everything here is given.
@@ -34,13 +36,15 @@ pub(crate) struct Opened {
     pub(crate) accounts: Option<Accounts>,
     pub(crate) states: Vec<StoreState>,
     pub(crate) audit: Arc<dyn AuditLog>,
+    /// Where people have accounts: what finds lost passwords again.
+    pub(crate) recovery: Option<RecoveryHttp>,
 }
 
 /// Where credentials are kept.
 struct Stores {
     tokens: Arc<dyn TokenStore>,
-    /// `None`: nobody has an account.
-    accounts: Option<Accounts>,
+    /// Who judges logins, and where lost passwords are found again. `None`: nobody has an account.
+    accounts: Option<(Accounts, Place)>,
     states: Vec<StoreState>,
     /// How long what was read last holds while they cannot be read; `None`: for ever.
     stands_in: Option<Duration>,
@@ -53,7 +57,7 @@ pub(crate) async fn open(
     around: &mut Surroundings<'_>,
 ) -> Result<Opened, StartFault> {
     let config = &loaded.config;
-    let audit = open_audit(loaded, around)?;
+    let (mail, audit) = Mail::open(config, open_audit(loaded, around)?)?;
     let stores = match config.users.store {
         UserStore::File => files::open(loaded, around).await?,
         UserStore::Postgres => postgres::open(loaded, around).await?,
@@ -67,7 +71,8 @@ pub(crate) async fn open(
     if let Some(limit) = stores.stands_in {
         builder = builder.stands_in(limit);
     }
-    if let Some(accounts) = &stores.accounts {
+    let (accounts, place) = stores.accounts.unzip();
+    if let Some(accounts) = &accounts {
         builder = builder.accounts(accounts.clone());
     }
     let (auth, keeper) = builder.open().await.map_err(|fault| match fault {
@@ -82,20 +87,29 @@ pub(crate) async fn open(
             around.tasks.start("user store", minding);
         }
     }
-    Ok(Opened { auth, accounts: stores.accounts, states: stores.states, audit })
+    let recovery = match place {
+        Some(place) => {
+            let (auth, audit) = (auth.clone(), Arc::clone(&audit));
+            Some(recovery::open(config, place, mail, auth, audit, around)?)
+        }
+        None => None,
+    };
+    Ok(Opened { auth, accounts, states: stores.states, audit, recovery })
 }
 
 /// Judges the logins of the accounts that are kept there.
 async fn accounts_in(
-    store: Arc<dyn AccountStore>,
+    store: Arc<dyn RecoveryStore>,
     config: &Config,
     around: &Surroundings<'_>,
-) -> Result<Accounts, StartFault> {
+) -> Result<(Accounts, Place), StartFault> {
     let hasher = start_hasher(config, around)?;
     let min_response = min_response(&config.passwords, &hasher).await;
     let settings = login_settings(&config.http.auth, &config.passwords, min_response);
     describe_logins(&settings);
-    Ok(Accounts { store, hasher: Arc::new(hasher), settings })
+    let hasher = Arc::new(hasher);
+    let place = Place { store: Arc::clone(&store), hasher: Arc::clone(&hasher) };
+    Ok((Accounts { store, hasher, settings }, place))
 }
 
 async fn remove_expired(store: &dyn TokenStore, now: SystemTime) {

@@ -5,6 +5,10 @@
 //! lists, makes, changes, unlocks and deletes accounts. Whatever is changed is in force in this
 //! process when the method returns, and stands in the audit log.
 //!
+//! [`Recovery`] finds lost passwords again: somebody asks for a letter, follows the link in it and
+//! sets a password. [`Mailroom`] is its other half: it mints the links and sends the letters,
+//! whenever the mail server takes them.
+//!
 //! No HTTP here, no file and no SQL: accounts lie in an [`AccountStore`], and every password and
 //! every credential is judged by [`Auth`]. Whoever calls says for whom: an edge has asked for the
 //! credential before, and hands on what [`Requester`] holds.
@@ -21,6 +25,7 @@ mod new_password;
 mod own;
 mod person;
 mod record;
+mod recovery;
 mod register;
 mod service;
 mod sessions;
@@ -34,5 +39,10 @@ pub use login::LoggedIn;
 pub use new_password::NewPasswordRejection;
 pub use own::ChangeRejection;
 pub use person::{LockState, Person, SessionInfo};
+pub use recovery::{
+    ForgotRejection, LinkWorth, LockNotices, LockWords, MailTexts, Mailroom, MailroomParts,
+    MintRejection, MintedLink, Recovery, RecoveryParts, RecoverySettings, ResetRejection,
+    mint_link,
+};
 pub use register::{RegisterRejection, Registration};
 pub use service::{AccountService, Parts, Requester, Settings};

@@ -57,6 +57,7 @@ pub use section::databases::{DatabaseConfig, SslMode, TargetSessionAttrs};
 pub use section::http::{HttpAuthConfig, HttpConfig, HttpLimits, TlsConfig};
 pub use section::log::{LogConfig, LogFormat, LogLevel};
 pub use section::mail::{MailConfig, MailOutbox};
+pub use section::password_reset::PasswordResetConfig;
 pub use section::passwords::{PasswordAlgorithm, PasswordPolicy, PasswordsConfig};
 pub use section::smtp::SmtpConfig;
 pub use section::state::StateConfig;

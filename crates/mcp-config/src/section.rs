@@ -5,6 +5,7 @@ pub(crate) mod databases;
 pub(crate) mod http;
 pub(crate) mod log;
 pub(crate) mod mail;
+pub(crate) mod password_reset;
 pub(crate) mod passwords;
 pub(crate) mod smtp;
 pub(crate) mod state;
@@ -18,6 +19,7 @@ use databases::DatabaseConfig;
 use http::HttpConfig;
 use log::LogConfig;
 use mail::MailConfig;
+use password_reset::PasswordResetConfig;
 use passwords::PasswordsConfig;
 use smtp::SmtpConfig;
 use state::StateConfig;
@@ -38,6 +40,8 @@ pub struct Config {
     pub users: UsersConfig,
     /// Which passwords may be chosen, and how they are hashed.
     pub passwords: PasswordsConfig,
+    /// A lost password, found again by mail.
+    pub password_reset: PasswordResetConfig,
     /// The server that letters are handed to.
     pub smtp: SmtpConfig,
     /// Where letters go.

@@ -4,15 +4,18 @@
 //! A new section: a file in `section/` with its types and its `KEYS`, a field in
 //! [`Config`](crate::Config), a line in [`SECTIONS`].
 
-use crate::section::{audit, databases, http, log, mail, passwords, smtp, state, users};
+use crate::section::{
+    audit, databases, http, log, mail, password_reset, passwords, smtp, state, users,
+};
 use crate::value::Kind;
 
 /// The rows of every section, in the order in which they are shown.
-pub(crate) const SECTIONS: [&[Key]; 9] = [
+pub(crate) const SECTIONS: [&[Key]; 10] = [
     http::KEYS,
     databases::KEYS,
     users::KEYS,
     passwords::KEYS,
+    password_reset::KEYS,
     smtp::KEYS,
     mail::KEYS,
     audit::KEYS,

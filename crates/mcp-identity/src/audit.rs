@@ -80,6 +80,14 @@ pub enum AuditAction {
     EditUser,
     /// A password was set.
     SetPassword,
+    /// A letter with a link for a new password was asked for, by address.
+    AskReset,
+    /// A link for a new password was minted for somebody to hand over.
+    MintLink,
+    /// A password was set by a link.
+    ResetPassword,
+    /// A letter was sent, or will never be.
+    SendLetter,
     /// An account was enabled.
     EnableUser,
     /// An account was disabled.
@@ -111,6 +119,10 @@ impl AuditAction {
             Self::AddUser => "add_user",
             Self::EditUser => "edit_user",
             Self::SetPassword => "set_password",
+            Self::AskReset => "ask_reset",
+            Self::MintLink => "mint_link",
+            Self::ResetPassword => "reset_password",
+            Self::SendLetter => "send_letter",
             Self::EnableUser => "enable_user",
             Self::DisableUser => "disable_user",
             Self::DeleteUser => "delete_user",

@@ -82,9 +82,9 @@ pub trait RecoveryStore: AccountStore {
         now: SystemTime,
     ) -> BoxFuture<'_, Result<ResetLook, StoreError>>;
 
-    /// Spends a link: sets the password, lifts a lock and forgets failures, ends the sessions if
-    /// that is asked for, and keeps word of a letter that says so if that is. Of all who spend the
-    /// same link, one does.
+    /// Spends a link: sets the password, which need not be changed then, lifts a lock and forgets
+    /// failures, ends the sessions if that is asked for, and keeps word of a letter that says so if
+    /// that is. Of all who spend the same link, one does.
     ///
     /// # Errors
     /// [`SpendRejection`]; nothing is changed then.

@@ -43,6 +43,12 @@ Examples:
         /// Who
         name: String,
     },
+    /// Print a link that sets a new password, once
+    #[command(name = "reset-link")]
+    ResetLink {
+        /// Who
+        name: String,
+    },
     /// Delete an account; sessions end at once
     Delete {
         /// Who

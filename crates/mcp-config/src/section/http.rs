@@ -93,6 +93,8 @@ pub(crate) const KEYS: &[Key] = &[
         Derived("`0`; `15` where PostgreSQL keeps the users"),
     )
     .aliases(&["ACCOUNT_LOCKOUT_DURATION_MINUTES"]),
+    Key::new("http.auth.lockout_notification", Kind::Bool, Is("true"))
+        .aliases(&["ACCOUNT_LOCKOUT_NOTIFICATION_ENABLED"]),
     Key::new("http.auth.session_ttl_hours", Kind::Integer { min: 1, max: 8_760 }, Is("24"))
         .aliases(&["JWT_EXPIRY_HOURS"]),
     Key::new("http.auth.session_idle_minutes", MINUTES, Is("0")),
@@ -201,6 +203,8 @@ pub struct HttpAuthConfig {
     pub max_failed_attempts_before_lockout: u32,
     /// How long a lock lasts, in minutes; 0 until an administrator unlocks.
     pub lockout_duration_minutes: u32,
+    /// Tell the owner of an account by mail that it was locked, at most once an hour.
+    pub lockout_notification: bool,
     /// How long a login session lasts, in hours.
     pub session_ttl_hours: u32,
     /// After so many minutes without a use a session is over; 0: never for that.

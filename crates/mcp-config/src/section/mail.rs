@@ -5,17 +5,31 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de};
 
-use crate::table::Fallback::Derived;
+use crate::table::Fallback::{Derived, Is};
 use crate::table::Key;
 use crate::value::Kind;
 
 const DIRECTORY: &str = "directory:";
 
-pub(crate) const KEYS: &[Key] = &[Key::new(
-    "mail.outbox",
-    Kind::WordOrPath { words: &["smtp", "none"], prefix: DIRECTORY },
-    Derived("`smtp` when `smtp.enabled` is on, else `none`"),
-)];
+const SUBJECT: Kind = Kind::Text {
+    accepted: "one line of 1 to 500 bytes",
+    check: |text| {
+        (1..=500).contains(&text.len())
+            && !text.trim().is_empty()
+            && !text.chars().any(char::is_control)
+    },
+};
+
+pub(crate) const KEYS: &[Key] = &[
+    Key::new(
+        "mail.outbox",
+        Kind::WordOrPath { words: &["smtp", "none"], prefix: DIRECTORY },
+        Derived("`smtp` when `smtp.enabled` is on, else `none`"),
+    ),
+    Key::new("mail.reset_subject", SUBJECT, Is("Reset your password")),
+    Key::new("mail.confirmation_subject", SUBJECT, Is("Your password was reset")),
+    Key::new("mail.lockout_subject", SUBJECT, Is("Your account was locked")),
+];
 
 /// Where letters go.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -25,6 +39,12 @@ pub struct MailConfig {
     #[serde(deserialize_with = "read_outbox")]
     #[schemars(with = "String")]
     pub outbox: MailOutbox,
+    /// The subject of the letter with a link for a new password.
+    pub reset_subject: String,
+    /// The subject of the word that a password was set by such a link.
+    pub confirmation_subject: String,
+    /// The subject of the word that an account was locked.
+    pub lockout_subject: String,
 }
 
 /// Where letters go.

@@ -210,7 +210,9 @@ impl Kind {
         match event.action {
             AuditAction::Bearer if done => Self::Plain,
             AuditAction::Bearer => Self::BearerFailure,
-            AuditAction::Login if !done => Self::LoginFailure,
+            AuditAction::Login | AuditAction::AskReset | AuditAction::ResetPassword if !done => {
+                Self::LoginFailure
+            }
             AuditAction::Read => Self::Read,
             // It did not run. What failed may have been done all the same.
             AuditAction::Change if refused => Self::Read,
@@ -225,6 +227,10 @@ impl Kind {
             | AuditAction::AddUser
             | AuditAction::EditUser
             | AuditAction::SetPassword
+            | AuditAction::AskReset
+            | AuditAction::MintLink
+            | AuditAction::ResetPassword
+            | AuditAction::SendLetter
             | AuditAction::EnableUser
             | AuditAction::DisableUser
             | AuditAction::DeleteUser

@@ -136,6 +136,7 @@ impl Kept {
         }
         let account = &mut self.accounts[place];
         account.record.password = password;
+        account.record.must_change_password = false;
         account.lockout.unlock();
         let record = account.record.clone();
         let ended =

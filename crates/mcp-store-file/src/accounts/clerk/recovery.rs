@@ -19,7 +19,7 @@ use mcp_identity::{SessionId, TokenHash};
 use mcp_store::{
     EditRejection, LetterClaim, LetterMatter, LoginSession, MOST_LETTERS, Minting, QueuedLetter,
     ResetLook, SessionSelector, SpendRejection, Spending, Spent, StoreError, StoreErrorKind,
-    UserEdit, UserRecord,
+    StoredHash, UserEdit, UserRecord,
 };
 
 use super::{Clerk, keep};
@@ -112,7 +112,7 @@ impl Clerk {
         let change = self.state.begin(Durability::Full)?;
         let reset = change.tables().reset(spending.hash)?.filter(|reset| !reset.spent);
         let reset = reset.ok_or(SpendRejection::Invalid)?;
-        let edit = UserEdit { password: Some(spending.password.clone()), ..UserEdit::default() };
+        let edit = setting(&spending.password);
         let mut spent = Err(SpendRejection::Invalid);
         let written = self.roll.users.edit_if_now(&reset.user, &edit, |record| {
             spent = judge(&reset, record, spending.now).and_then(|()| {
@@ -182,8 +182,7 @@ impl Clerk {
     /// Writes the passwords that a crash kept from the users file.
     pub(in crate::accounts) fn finish_resets(&self) -> Result<(), StoreError> {
         for reset in self.state.tables()?.pending_resets()? {
-            let Some(password) = reset.pending.clone() else { continue };
-            let edit = UserEdit { password: Some(password), ..UserEdit::default() };
+            let Some(edit) = reset.pending.as_ref().map(setting) else { continue };
             let same = |record: &UserRecord| reset.holds_for(record);
             match self.roll.users.edit_if_now(&reset.user, &edit, same) {
                 Ok(None) | Err(EditRejection::NotFound | EditRejection::EmailTaken) => {}
@@ -201,6 +200,15 @@ impl Clerk {
             change.commit()?;
         }
         Ok(())
+    }
+}
+
+/// Its owner has just chosen it: nobody need change it.
+fn setting(password: &StoredHash) -> UserEdit {
+    UserEdit {
+        password: Some(password.clone()),
+        must_change_password: Some(false),
+        ..UserEdit::default()
     }
 }
 

@@ -190,7 +190,7 @@ async fn a_link_that_is_over_is_told_from_one_that_never_was(store: &dyn Recover
 }
 
 async fn a_link_sets_the_password_once(store: &dyn RecoveryStore) {
-    keep(store, [addressed(1, EMAIL)]).await;
+    keep(store, [UserRecord { must_change_password: true, ..addressed(1, EMAIL) }]).await;
     let _ = mint(store, Whom::User(user(1)), 1).await;
     let mut changes = store.changes();
     let reset = UserRecord { password: password(5), ..addressed(1, EMAIL) };
