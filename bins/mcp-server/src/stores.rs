@@ -48,6 +48,8 @@ struct Stores {
     states: Vec<StoreState>,
     /// How long what was read last holds while they cannot be read; `None`: for ever.
     stands_in: Option<Duration>,
+    /// Not: the server starts without them, and knows nobody yet.
+    can_be_read: bool,
 }
 
 /// Opens the stores of credentials: removes what has expired, says what they hold, and starts what
@@ -70,6 +72,9 @@ pub(crate) async fn open(
         .bearer_failures(quota(auth.bearer_failures, auth.bearer_window_minutes));
     if let Some(limit) = stores.stands_in {
         builder = builder.stands_in(limit);
+    }
+    if !stores.can_be_read {
+        builder = builder.opens_before_stores();
     }
     let (accounts, place) = stores.accounts.unzip();
     if let Some(accounts) = &accounts {

@@ -70,6 +70,7 @@ pub struct AuthBuilder {
     accounts: Option<Accounts>,
     jwt: Option<Arc<Jwt>>,
     stands_in: Option<Duration>,
+    needs_stores: bool,
 }
 
 impl AuthBuilder {
@@ -115,6 +116,14 @@ impl AuthBuilder {
         self
     }
 
+    /// Opens without a look at the stores, which cannot be read yet. Until they can, nobody is let
+    /// in and nobody refused ([`Refusal::Down`]).
+    #[must_use]
+    pub fn opens_before_stores(mut self) -> Self {
+        self.needs_stores = false;
+        self
+    }
+
     /// People may log in, too.
     #[must_use]
     pub fn accounts(mut self, accounts: Accounts) -> Self {
@@ -134,7 +143,8 @@ impl AuthBuilder {
     /// lives: run it, or `Auth` refuses everyone from the moment it is dropped.
     ///
     /// # Errors
-    /// [`OpenError`] when the stores cannot be read as a whole; there is no last good data yet.
+    /// [`OpenError`] when the stores cannot be read as a whole; there is no last good data yet. See
+    /// [`AuthBuilder::opens_before_stores`].
     pub async fn open(self) -> Result<(Auth, Keeper), OpenError> {
         let index = Arc::new(Index::closed());
         // Few wait at once: those who make changes. More of them wait for a place in the queue.
@@ -144,6 +154,7 @@ impl AuthBuilder {
             accounts: self.accounts.as_ref().map(|accounts| Arc::clone(&accounts.store)),
             idle: self.accounts.as_ref().and_then(|accounts| accounts.settings.session_idle),
             stands_in: self.stands_in,
+            needed: self.needs_stores,
         };
         let keeper =
             Keeper::open(stores, Arc::clone(&self.clock), Arc::clone(&index), asked).await?;
@@ -190,6 +201,7 @@ impl Auth {
             accounts: None,
             jwt: None,
             stands_in: None,
+            needs_stores: true,
         }
     }
 

@@ -43,6 +43,8 @@ pub(crate) struct Stores {
     pub(crate) idle: Option<Duration>,
     /// How long what was read last stands in for a store that is down; `None`: for ever.
     pub(crate) stands_in: Option<Duration>,
+    /// Whether there has to be something to read at the start.
+    pub(crate) needed: bool,
 }
 
 /// Keeps the index of an [`Auth`](crate::Auth) as the stores are. While it lives, credentials are
@@ -59,6 +61,8 @@ pub struct Keeper {
     stands_in: Option<Duration>,
     /// A store was down for longer than anything stands in for it.
     let_go: bool,
+    /// Every store was read once. Before, nothing can stand in.
+    has_read: bool,
 }
 
 struct KeptAccounts {
@@ -72,6 +76,8 @@ struct Watched<S> {
     store: S,
     changes: Changes,
     what: &'static str,
+    /// It was read once.
+    known: bool,
     /// Nothing tells of changes any more.
     deaf: bool,
     /// When it was asked the last time.
@@ -105,22 +111,46 @@ impl Keeper {
         index: Arc<Index>,
         asked: mpsc::Receiver<Refresh>,
     ) -> Result<Self, StoreError> {
-        let Stores { tokens, accounts, idle, stands_in } = stores;
+        let Stores { tokens, accounts, idle, stands_in, needed } = stores;
         // Listened to before they are read: a change made in between is told.
-        let tokens = Watched::new(tokens.changes(), tokens, TOKEN_STORE);
-        let mut ledger = Ledger::new(Arc::clone(&index));
-        ledger.settle(read_tokens(&*tokens.store, LIMIT).await?, clock.now());
-        let accounts = match accounts {
-            None => None,
-            Some(store) => {
-                let store = Watched::new(store.changes(), store, USER_STORE);
-                let mut people = People::new(Arc::clone(&index), idle);
-                let (users, sessions) = read_accounts(&*store.store, LIMIT).await?;
-                people.settle(users, sessions, clock.now());
-                Some(KeptAccounts { store, people, note_at: Instant::now() + NOTE_USES })
-            }
-        };
-        Ok(Self { clock, asked, tokens, ledger, accounts, index, stands_in, let_go: false })
+        let tokens = Watched::new(tokens.changes(), tokens, TOKEN_STORE, needed);
+        let ledger = Ledger::new(Arc::clone(&index));
+        let accounts = accounts.map(|store| KeptAccounts {
+            store: Watched::new(store.changes(), store, USER_STORE, needed),
+            people: People::new(Arc::clone(&index), idle),
+            note_at: Instant::now() + NOTE_USES,
+        });
+        let (let_go, has_read) = (false, needed);
+        let mut keeper =
+            Self { clock, asked, tokens, ledger, accounts, index, stands_in, let_go, has_read };
+        if needed {
+            keeper.read_first().await?;
+        } else {
+            keeper.open_empty();
+        }
+        Ok(keeper)
+    }
+
+    /// The first reading. There is nothing yet that a failure could leave in force.
+    async fn read_first(&mut self) -> Result<(), StoreError> {
+        let tokens = read_tokens(&*self.tokens.store, LIMIT).await?;
+        self.ledger.settle(tokens, self.clock.now());
+        if let Some(accounts) = &mut self.accounts {
+            let (users, sessions) = read_accounts(&*accounts.store.store, LIMIT).await?;
+            accounts.people.settle(users, sessions, self.clock.now());
+        }
+        Ok(())
+    }
+
+    /// Knows nobody and refuses nobody, and says so.
+    fn open_empty(&mut self) {
+        let now = self.clock.now();
+        self.ledger.settle(Vec::new(), now);
+        if let Some(accounts) = &mut self.accounts {
+            accounts.people.settle(Vec::new(), Vec::new(), now);
+        }
+        self.index.doubt(Instant::now());
+        self.let_go();
     }
 
     /// Keeps until `shutdown`, and refuses everyone after. Never returns before.
@@ -242,7 +272,7 @@ impl Keeper {
         let accounts = self.accounts.as_ref().and_then(|accounts| accounts.store.outage.as_ref());
         let outages = self.tokens.outage.as_ref().into_iter().chain(accounts);
         let since = outages.map(|outage| outage.since).min()?;
-        since.checked_add(self.stands_in?)
+        since.checked_add(if self.has_read { self.stands_in? } else { Duration::ZERO })
     }
 
     /// Lets everything go when nothing stands in any more for a store that is down, and takes it
@@ -250,9 +280,10 @@ impl Keeper {
     async fn mind_outages(&mut self) {
         if self.let_go && self.end_of_standing_in().is_none() {
             self.let_go = false;
-            // One may have been read before the other was down.
+            // One may have been read before the other was down, or neither yet.
             let _ = self.read_tokens().await;
             let _ = self.read_accounts().await;
+            self.has_read |= self.end_of_standing_in().is_none();
         }
         match self.end_of_standing_in() {
             None => self.index.trust(),
@@ -344,8 +375,8 @@ impl KeptAccounts {
 }
 
 impl<S> Watched<S> {
-    fn new(changes: Changes, store: S, what: &'static str) -> Self {
-        Self { store, changes, what, deaf: false, read_at: Instant::now(), outage: None }
+    fn new(changes: Changes, store: S, what: &'static str, known: bool) -> Self {
+        Self { store, changes, what, known, deaf: false, read_at: Instant::now(), outage: None }
     }
 
     /// Waits until something is worth reading again, and says what.
@@ -385,6 +416,7 @@ impl<S> Watched<S> {
         self.read_at = Instant::now();
         match &read {
             Ok(_) => {
+                self.known = true;
                 if self.outage.take().is_some() {
                     tracing::info!("The {} can be read again", self.what);
                 }
@@ -398,7 +430,9 @@ impl<S> Watched<S> {
         let before = self.outage.take();
         if before.as_ref().is_none_or(|outage| outage.fault != *fault) {
             let hint = fault.hint.as_deref().unwrap_or_default();
-            tracing::error!(error = %fault, hint, "Kept what was last read of the {}", self.what);
+            let kept =
+                if self.known { "Kept what was last read of" } else { "Nothing is known of" };
+            tracing::error!(error = %fault, hint, "{kept} the {}", self.what);
         }
         let since = before.as_ref().map_or_else(Instant::now, |outage| outage.since);
         let wait = before.map_or(RETRY, |outage| (outage.wait * 2).min(RECHECK));

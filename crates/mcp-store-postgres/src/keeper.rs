@@ -13,6 +13,7 @@ use tokio_postgres::{AsyncMessage, Client};
 
 use crate::fault::{down, of_connect, of_statement};
 use crate::pool::{Pool, session};
+use crate::schema;
 use crate::store::Told;
 
 /// The first wait for a connection that broke, doubled up to [`LONGEST_WAIT`].
@@ -43,7 +44,8 @@ impl PostgresKeeper {
 
     /// Runs until `shutdown`; never returns before.
     ///
-    /// A connection that breaks is made anew; each that stands tells [`Change::Everything`] first:
+    /// The tables come first, where nobody has looked at them. A connection that breaks is made
+    /// anew; each that stands tells [`Change::Everything`] first:
     /// what was said in between was said to nobody. While there is none, `Everything` is told from
     /// time to time, and the outage is logged once.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
@@ -76,6 +78,9 @@ impl PostgresKeeper {
 
     /// One connection, until it breaks.
     async fn listen_once(&self) -> Result<Infallible, StoreError> {
+        if !self.pool.is_prepared() {
+            Box::pin(schema::prepare(&self.pool)).await?;
+        }
         let place = self.pool.place();
         let session = session("mcp-server/changes", self.pool.settings().reading);
         let connecting = connect_client(self.pool.target(), &session).await;

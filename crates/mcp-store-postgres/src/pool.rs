@@ -1,6 +1,8 @@
 //! Connections, lent for one statement at a time.
 
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use deadpool::Runtime;
@@ -28,6 +30,8 @@ pub(crate) struct Pool {
     /// The masked DSN, for messages.
     place: String,
     settings: PostgresSettings,
+    /// Whether the tables are what this release needs. Nothing is read or written before.
+    prepared: Arc<AtomicBool>,
 }
 
 pub(crate) struct Manager {
@@ -53,11 +57,20 @@ impl Pool {
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| fault(&place, StoreErrorKind::Refused, error.to_string()))?;
-        Ok(Self { connections, place, settings })
+        Ok(Self { connections, place, settings, prepared: Arc::default() })
     }
 
     pub(crate) fn place(&self) -> &str {
         &self.place
+    }
+
+    /// The tables are what this release needs.
+    pub(crate) fn set_prepared(&self) {
+        self.prepared.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_prepared(&self) -> bool {
+        self.prepared.load(Ordering::Acquire)
     }
 
     pub(crate) fn target(&self) -> &Target {
@@ -116,8 +129,16 @@ impl Pool {
         })
     }
 
-    /// A connection that stands. Whoever is done with it settles it.
+    /// A connection that stands, to the tables of this release. Whoever is done with it settles it.
     pub(crate) async fn lend(&self) -> Result<Lent, StoreError> {
+        if !self.is_prepared() {
+            return Err(down(&self.place, "the tables have not been looked at yet"));
+        }
+        self.lend_bare().await
+    }
+
+    /// The same, whatever the tables are.
+    pub(crate) async fn lend_bare(&self) -> Result<Lent, StoreError> {
         let wait = Timeouts { wait: Some(self.settings.patience), ..Timeouts::default() };
         let client = self.connections.timeout_get(&wait).await;
         let client = client.map_err(|error| match error {

@@ -40,9 +40,10 @@ const RECOVERY: &str = include_str!("schema/recovery.sql");
 /// Makes the tables what this release needs.
 pub(crate) async fn prepare(pool: &Pool) -> Result<(), StoreError> {
     let place = pool.place();
-    let mut lent = pool.lend().await?;
+    let mut lent = pool.lend_bare().await?;
     if is_ready(place, &**lent).await? {
         lent.settle();
+        pool.set_prepared();
         return Ok(());
     }
     let work = lent.transaction().await.map_err(stop(place))?;
@@ -53,6 +54,7 @@ pub(crate) async fn prepare(pool: &Pool) -> Result<(), StoreError> {
     }
     work.commit().await.map_err(stop(place))?;
     lent.settle();
+    pool.set_prepared();
     Ok(())
 }
 

@@ -39,7 +39,7 @@ impl PostgresStore {
             PostgresSettings { connections: NonZeroUsize::MIN, ..PostgresSettings::default() };
         let pool = Pool::new(target, one)?;
         let place = pool.place();
-        let mut lent = pool.lend().await?;
+        let mut lent = pool.lend_bare().await?;
         let work = lent.transaction().await.map_err(stop(place))?;
         let state = state(place, pool.target(), &work).await;
         work.rollback().await.map_err(stop(place))?;

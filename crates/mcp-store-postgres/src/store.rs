@@ -62,11 +62,26 @@ impl PostgresStore {
         target: Target,
         settings: PostgresSettings,
     ) -> Result<(Self, PostgresKeeper), StoreError> {
+        let (store, keeper) = Self::open_later(target, settings)?;
+        Box::pin(schema::prepare(store.pool())).await?;
+        Ok((store, keeper))
+    }
+
+    /// The same, for a database that may be down: the keeper connects, and makes or migrates the
+    /// tables. Until it has, everything that is asked fails: the store is down.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::Refused`] for settings that cannot be.
+    ///
+    /// [`StoreErrorKind::Refused`]: mcp_store::StoreErrorKind::Refused
+    pub fn open_later(
+        target: Target,
+        settings: PostgresSettings,
+    ) -> Result<(Self, PostgresKeeper), StoreError> {
         if let Some(host) = plain_to_elsewhere(&target) {
             tracing::warn!("Users and tokens travel to {host} unencrypted: sslmode=disable");
         }
         let pool = Pool::new(target, settings)?;
-        Box::pin(schema::prepare(&pool)).await?;
         let (teller, channel) = ChannelState::new();
         let told = Told::default();
         let keeper = PostgresKeeper::new(pool.clone(), told.clone(), teller);

@@ -90,6 +90,43 @@ fn without_the_database_the_start_is_refused_with_a_way_out() {
 }
 
 #[test]
+fn with_memory_the_server_starts_without_the_database_and_knows_nobody() {
+    let mut installation = installed("  fallback: memory\n");
+    installation.postgres_mut().stop();
+    let server = installation.start();
+    let to = server.address();
+    server.wait_for_line("Starting without the user store");
+    assert_eq!(health(to), r#"{"status":"degraded"}"#);
+    assert_eq!(Request::new("GET", "/ready").send(to).status, 503);
+    assert!(is_unavailable(&log_in(to, "admin", "admin123")));
+    assert!(is_unavailable(&Request::raw_mcp(LIST).bearer("unknown").send(to)));
+
+    installation.postgres_mut().resume().unwrap();
+    installation.add_user("alice", PASSWORD);
+    assert!(eventually(|| status(to, "unknown") == 401), "{}", server.log());
+    assert!(eventually(|| health(to) == r#"{"status":"ok"}"#));
+    assert!(!super::logs_in(to, "admin", "admin123"), "nobody is there whom nobody made");
+    let token = session(to, "alice", PASSWORD);
+    installation.postgres_mut().stop();
+    server.wait_for_line("Kept what was last read of the user store");
+    assert!(opens(to, &token), "who is known goes on");
+}
+
+#[test]
+fn a_table_of_somebody_else_stops_the_start_whatever_the_fallback_and_is_left_alone() {
+    for fallback in ["fail", "cached", "memory"] {
+        let installation = installed(&format!("  fallback: {fallback}\n"));
+        super::by_hand(&installation, "CREATE TABLE users (who int, mine text)");
+        let mut server = installation.start();
+        assert_eq!(server.wait().code(), Some(1), "{fallback}");
+        assert!(server.log().contains("ERROR: postgresql://keeper@"), "{}", server.log());
+        let columns = "SELECT string_agg(attname, ',') FROM pg_attribute \
+                       WHERE attrelid = 'users'::regclass AND attnum > 0";
+        assert_eq!(super::by_hand(&installation, columns), "who,mine\n");
+    }
+}
+
+#[test]
 fn a_login_that_may_not_make_tables_is_told_the_statement_that_lets_it() {
     let installation = installed("");
     installation

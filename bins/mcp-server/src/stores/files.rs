@@ -26,7 +26,7 @@ pub(super) async fn open(
             Some(accounts_in(store, &loaded.config, around).await?)
         }
     };
-    Ok(Stores { tokens, accounts, states, stands_in: None })
+    Ok(Stores { tokens, accounts, states, stands_in: None, can_be_read: true })
 }
 
 async fn open_tokens(

@@ -7,7 +7,7 @@ use mcp_config::{Config, Loaded, Origin, UsersConfig, UsersFallback};
 use mcp_connect::Target;
 use mcp_identity::RoleName;
 use mcp_store::{Account, AccountStore as _, StoreError, StoreErrorKind, TokenStore as _};
-use mcp_store_postgres::{ChannelState, PostgresSettings, PostgresStore};
+use mcp_store_postgres::{ChannelState, PostgresKeeper, PostgresSettings, PostgresStore};
 
 use super::{Stores, Surroundings, accounts_in, refuse, remove_expired};
 use crate::fault::StartFault;
@@ -18,6 +18,9 @@ use crate::tasks::Shutdown;
 /// found; if not, they will be.
 const HEARING: Duration = Duration::from_secs(5);
 
+/// Longer than any server runs, and what a clock can still count.
+const AS_LONG_AS_IT_TAKES: Duration = Duration::from_hours(24 * 365 * 30);
+
 /// Opens it, says what it holds, and starts what hears of changes.
 pub(super) async fn open(
     loaded: &Loaded,
@@ -27,8 +30,7 @@ pub(super) async fn open(
     let target = target(&config.users)?;
     let place = target.to_string();
     warn_of_files(loaded);
-    let opening = Box::pin(PostgresStore::open(target, settings(&config.users))).await;
-    let (store, keeper) = opening.map_err(|fault| refuse(&with_way_out(fault)))?;
+    let Connected { store, keeper, is_up } = connect(target, &config.users).await?;
     let shutdown = around.shutdown.clone();
     // Who waits for a word of a change must not wait for a request.
     around.tasks.start_apart("changes of users", keeper.run(shutdown.requested()));
@@ -36,11 +38,12 @@ pub(super) async fn open(
     let closing = Arc::clone(&store);
     // What the others note when they end is still written.
     around.tasks.at_last(async move { closing.close() });
-    count(&store, &place, around).await.map_err(|fault| refuse(&fault))?;
-    describe(&config.users);
     let channel = store.channel();
-    let mut hearing = channel.clone();
-    let _ = tokio::time::timeout(HEARING, hearing.until(true)).await;
+    if is_up {
+        count(&store, &place, around).await.map_err(|fault| refuse(&fault))?;
+        let _ = tokio::time::timeout(HEARING, channel.clone().until(true)).await;
+    }
+    describe(&config.users);
     let accounts = accounts_in(Arc::<PostgresStore>::clone(&store), config, around).await?;
     let states = vec![StoreState::Channel(channel)];
     Ok(Stores {
@@ -48,7 +51,36 @@ pub(super) async fn open(
         accounts: Some(accounts),
         states,
         stands_in: Some(stands_in(config)),
+        can_be_read: is_up,
     })
+}
+
+/// A store, and whether its database answers.
+struct Connected {
+    store: PostgresStore,
+    keeper: PostgresKeeper,
+    is_up: bool,
+}
+
+async fn connect(target: Target, users: &UsersConfig) -> Result<Connected, StartFault> {
+    let settings = settings(users);
+    match Box::pin(PostgresStore::open(target.clone(), settings.clone())).await {
+        Ok((store, keeper)) => Ok(Connected { store, keeper, is_up: true }),
+        Err(fault) if may_be_absent(&fault, users) => {
+            let hint = "nobody can be let in until this database answers; nothing has to be \
+                        restarted then";
+            tracing::error!(error = %fault, hint, "Starting without the user store");
+            let later = PostgresStore::open_later(target, settings);
+            let (store, keeper) = later.map_err(|fault| refuse(&fault))?;
+            Ok(Connected { store, keeper, is_up: false })
+        }
+        Err(fault) => Err(refuse(&with_way_out(fault))),
+    }
+}
+
+/// Tables of somebody else stop the start whatever the fallback: they do not go away by waiting.
+fn may_be_absent(fault: &StoreError, users: &UsersConfig) -> bool {
+    users.fallback == UsersFallback::Memory && fault.kind == StoreErrorKind::Down
 }
 
 fn target(users: &UsersConfig) -> Result<Target, StartFault> {
@@ -73,6 +105,7 @@ fn stands_in(config: &Config) -> Duration {
     match config.users.fallback {
         UsersFallback::Fail => Duration::ZERO,
         UsersFallback::Cached => config.users.cache_max_stale,
+        UsersFallback::Memory => AS_LONG_AS_IT_TAKES,
     }
 }
 
@@ -132,6 +165,9 @@ fn describe(users: &UsersConfig) {
             tracing::info!(
                 "While the user store is down, who was known last is let in for {seconds} s"
             );
+        }
+        UsersFallback::Memory => {
+            tracing::info!("While the user store is down, who was known last is let in");
         }
     }
 }

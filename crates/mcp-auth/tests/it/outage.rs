@@ -156,6 +156,33 @@ async fn after_an_outage_that_was_too_long_all_is_as_the_store_says() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn opened_before_its_store_it_knows_nobody_until_the_store_can_be_read() {
+    let (store, clock) = (Tokens::with(&[record("good")]).await, JumpingClock::new());
+    let (store, clock) = (Arc::new(store), Arc::new(clock));
+    store.turn(Mood::Down(outage("no route")));
+    let builder = Auth::builder(store.clone()).clock(clock.clone());
+    let builder = builder.stands_in(Duration::from_hours(1)).opens_before_stores();
+    let (auth, keeper) = builder.open().await.unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let keeping = tokio::spawn(keeper.run(async {
+        let _ = stopped.await;
+    }));
+    let house = House { store, clock, auth, keeping, stop };
+    for _ in 0..2 {
+        assert!(is_down(refused(&house, "good")) && is_down(refused(&house, "bad")));
+        assert!(!house.auth.can_judge());
+        house.auth.refresh().await.unwrap_err();
+    }
+    house.store.turn(Mood::Well);
+    house.auth.refresh().await.unwrap();
+    assert!(house.lets_in("good") && house.auth.can_judge());
+    assert!(matches!(refused(&house, "bad"), Some(Refusal::Denied(_))));
+    house.store.turn(Mood::Down(outage("no route")));
+    house.auth.refresh().await.unwrap_err();
+    assert!(house.lets_in("good"), "what was read once stands in");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_store_that_falls_silent_is_read_every_few_seconds() {
     let tokens = Tokens::with(&[record("gone")]).await;
     tokens.turn(Mood::Mute);

@@ -23,7 +23,7 @@ pub(crate) const KEYS: &[Key] = &[
     Key::new("users.database_dsn", Kind::Secret, Unset("none; PostgreSQL needs one"))
         .aliases(&["USER_DATABASE_DSN"])
         .also_in_files("security.user_database_dsn"),
-    Key::new("users.fallback", Kind::OneOf(&["fail", "cached"]), Is("cached")),
+    Key::new("users.fallback", Kind::OneOf(&["fail", "cached", "memory"]), Is("cached")),
     Key::new("users.cache_ttl", Kind::Duration { min_ms: 30_000, max_ms: 60_000 }, Is("60s")),
     Key::new(
         "users.cache_max_stale",
@@ -48,8 +48,10 @@ pub struct UsersConfig {
     ///
     /// There when `store` is `postgres`. Only whoever connects reads it.
     pub database_dsn: Option<Secret>,
-    /// What holds while that database cannot be asked: nothing (`fail`), or for a while what was
-    /// read of it last (`cached`). Logins are answered 503 in either case.
+    /// What holds while that database cannot be asked: nothing (`fail`), or what was read of it
+    /// last, for a while (`cached`) or for as long as it takes (`memory`). Only with `memory` the
+    /// server starts without the database, and knows nobody then. Logins are answered 503 in any
+    /// case.
     pub fallback: UsersFallback,
     /// How late a change made on another server is seen here at most, while the database answers
     /// and tells of no changes.
@@ -105,4 +107,6 @@ pub enum UsersFallback {
     Fail,
     /// For a while, what was read last.
     Cached,
+    /// What was read last, until the database answers again; at a start without it, nothing.
+    Memory,
 }

@@ -89,8 +89,15 @@ fn two_different_dsns_are_refused_and_neither_is_shown() {
 }
 
 #[test]
-fn accounts_in_memory_are_no_fallback_of_this_release() {
-    let setup = Setup::yaml("users:\n  fallback: memory\n");
-    let message = setup.message();
-    assert!(message.contains("expected one of fail, cached"), "{message}");
+fn each_fallback_is_called_by_its_name() {
+    for (name, meant) in [
+        ("fail", UsersFallback::Fail),
+        ("cached", UsersFallback::Cached),
+        ("memory", UsersFallback::Memory),
+    ] {
+        let setup = Setup::yaml(&format!("users:\n  fallback: {name}\n"));
+        assert_eq!(setup.load().config.users.fallback, meant);
+    }
+    let message = Setup::yaml("users:\n  fallback: admin\n").message();
+    assert!(message.contains("expected one of fail, cached, memory"), "{message}");
 }
