@@ -2,6 +2,7 @@
 
 mod admin;
 mod outage;
+mod printed;
 mod servers;
 
 use std::net::SocketAddr;

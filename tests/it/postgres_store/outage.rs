@@ -85,8 +85,8 @@ fn without_the_database_the_start_is_refused_with_a_way_out() {
     let mut server = installation.start();
     let ended = server.wait();
     assert_eq!(ended.code(), Some(2));
-    assert!(server.log().contains("ERROR: postgresql://keeper@"), "{}", server.log());
-    assert!(server.log().contains("hint: the server starts once this database answers"));
+    server.wait_for_line("ERROR: postgresql://keeper@");
+    server.wait_for_line("hint: the server starts once this database answers");
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn a_table_of_somebody_else_stops_the_start_whatever_the_fallback_and_is_left_al
         super::by_hand(&installation, "CREATE TABLE users (who int, mine text)");
         let mut server = installation.start();
         assert_eq!(server.wait().code(), Some(1), "{fallback}");
-        assert!(server.log().contains("ERROR: postgresql://keeper@"), "{}", server.log());
+        server.wait_for_line("ERROR: postgresql://keeper@");
         let columns = "SELECT string_agg(attname, ',') FROM pg_attribute \
                        WHERE attrelid = 'users'::regclass AND attnum > 0";
         assert_eq!(super::by_hand(&installation, columns), "who,mine\n");
@@ -135,9 +135,5 @@ fn a_login_that_may_not_make_tables_is_told_the_statement_that_lets_it() {
         .unwrap();
     let mut server = installation.start();
     assert_eq!(server.wait().code(), Some(1));
-    assert!(
-        server.log().contains(r#"hint: GRANT USAGE, CREATE ON SCHEMA public TO "keeper";"#),
-        "{}",
-        server.log()
-    );
+    server.wait_for_line(r#"hint: GRANT USAGE, CREATE ON SCHEMA public TO "keeper";"#);
 }
