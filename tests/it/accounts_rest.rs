@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use serde_json::{Value, json};
 use support::{Installation, Request, Response, ServerProcess};
 
-const PASSWORD: &str = "SecurePassword123!";
+pub(crate) const PASSWORD: &str = "SecurePassword123!";
 const NEW_PASSWORD: &str = "NewSecurePassword456!";
 const LIST: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{}}"#;
 
@@ -13,7 +13,7 @@ const LIST: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{}}
 const QUICK: &str = "passwords:\n  bcrypt_cost: 4\n  min_response_ms: 0\n";
 /// Tests fail more often than people do.
 const PATIENT: &str = "    rate_limit_max_attempts: 1000\n    bearer_failures: 10000\n";
-const REGISTRATION: &str = "    public_registration: true\n";
+pub(crate) const REGISTRATION: &str = "    public_registration: true\n";
 
 /// A server with the user `alice` and the admin `root`.
 pub(crate) struct House {

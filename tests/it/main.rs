@@ -3,6 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a step that fails is a failed test")]
 
 mod accounts;
+mod accounts_admin;
+mod accounts_hostile;
+mod accounts_openapi;
 mod accounts_rest;
 mod admin_audit;
 mod admin_db;

@@ -1,5 +1,5 @@
-//! `cargo xtask schema`: the files that are generated from the types of the configuration and from
-//! the command line.
+//! `cargo xtask schema`: the files that are generated from the types of the configuration, from the
+//! command line, and from the table of endpoints.
 //!
 //! They are checked in, so that an operator reads them without building anything; `ci` generates
 //! them anew and compares. The generator of the configuration's files is a binary of its own
@@ -11,9 +11,10 @@ use std::fs;
 use crate::shell::{self, Failure, say};
 
 /// Each generated file, and what `cargo run` runs to print it.
-const GENERATED: [(&str, &[&str]); 3] = [
+const GENERATED: [(&str, &[&str]); 4] = [
     ("docs/config.schema.json", &config_reference("schema")),
     ("docs/config.md", &config_reference("reference")),
+    ("docs/openapi.json", &["--package", "mcp-accounts-http", "--example", "openapi"]),
     ("docs/cli.md", &["--package", "mcp-admin", "--", "man", "--markdown"]),
 ];
 

@@ -5,7 +5,7 @@
 //! installed stands in `target/clients`, so that the tree stays clean:
 //!
 //! ```text
-//! python-mcp1, -mcp2, -fastmcp, -mail (bin/python)   run tests/clients/python/*.py
+//! python-mcp1, -mcp2, -fastmcp, -mail, -openapi (bin/python)   run tests/clients/python/*.py
 //! bin/node                                           runs node/*.mjs, inspector/*.mjs (copies),
 //!                                                    and the suite in conformance
 //! ```
@@ -16,8 +16,10 @@ use std::process::Command;
 
 use crate::shell::{self, Failure, command, find_program, say};
 
-/// Three environments of clients, and one of the mail server that letters are sent to.
-const PYTHON_CLIENTS: [&str; 4] = ["python-mcp1", "python-mcp2", "python-fastmcp", "python-mail"];
+/// Three environments of clients, one of the mail server that letters are sent to, and one of
+/// Schemathesis.
+const PYTHON_CLIENTS: [&str; 5] =
+    ["python-mcp1", "python-mcp2", "python-fastmcp", "python-mail", "python-openapi"];
 const NODE_CLIENTS: [&str; 2] = ["node", "inspector"];
 const CONFORMANCE: &str = "conformance";
 
