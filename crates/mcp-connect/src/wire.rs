@@ -276,8 +276,9 @@ impl Connection {
             b'E' => {
                 let error = DatabaseError::parse(self.input.body(body));
                 // Whatever happens now, what the server said first is what matters; if it cannot
-                // be brought back, the connection stays busy.
-                let _ = self.recover().await;
+                // be brought back, the connection stays busy. Boxed: every wait for a message may
+                // end here, and few do.
+                let _ = Box::pin(self.recover()).await;
                 WireError::Database(Box::new(error))
             }
             b'G' | b'H' | b'W' => WireError::Protocol("COPY is not carried"),

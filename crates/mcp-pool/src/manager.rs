@@ -69,6 +69,25 @@ impl Manager {
         Some((own, shared))
     }
 
+    /// Connects, once there is a place.
+    async fn make(&self) -> Result<Pooled, MakeError> {
+        let settings = &self.database.settings;
+        let places = match timeout(settings.acquire_timeout, self.places()).await {
+            Ok(places) => places.ok_or(MakeError::Closed)?,
+            Err(_) => return Err(MakeError::Busy),
+        };
+        let database = Arc::clone(&self.database);
+        let silences = database.silences();
+        let connecting = Connection::connect(&settings.target, &self.session);
+        let mut connection = connecting.await.map_err(|fault| {
+            self.database.tell_down(&fault);
+            MakeError::Connect(fault)
+        })?;
+        self.database.tell_up();
+        self.check(&mut connection).await?;
+        Ok(Pooled { connection, database, silences, _places: places })
+    }
+
     /// Looks at what the login may do, once for each role.
     async fn check(&self, connection: &mut Connection) -> Result<(), MakeError> {
         let database = &self.database;
@@ -110,21 +129,9 @@ impl managed::Manager for Manager {
     type Error = MakeError;
 
     async fn create(&self) -> Result<Pooled, MakeError> {
-        let settings = &self.database.settings;
-        let places = match timeout(settings.acquire_timeout, self.places()).await {
-            Ok(places) => places.ok_or(MakeError::Closed)?,
-            Err(_) => return Err(MakeError::Busy),
-        };
-        let database = Arc::clone(&self.database);
-        let silences = database.silences();
-        let connecting = Connection::connect(&settings.target, &self.session);
-        let mut connection = connecting.await.map_err(|fault| {
-            self.database.tell_down(&fault);
-            MakeError::Connect(fault)
-        })?;
-        self.database.tell_up();
-        self.check(&mut connection).await?;
-        Ok(Pooled { connection, database, silences, _places: places })
+        // Boxed: it is seldom done and large, and whoever asks for a connection would carry its
+        // room about.
+        Box::pin(self.make()).await
     }
 
     async fn recycle(&self, pooled: &mut Pooled, _: &Metrics) -> RecycleResult<MakeError> {

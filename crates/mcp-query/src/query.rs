@@ -132,14 +132,23 @@ impl Databases {
         rows: &mut R,
     ) -> Result<(), QueryFault> {
         let mut recording = self.recorder.begin(principal, database);
-        let outcome = async {
-            let statement = Statement::read(text)?;
-            recording.is(&statement);
-            self.run_read(principal, database, &statement, (text, page), rows).await
-        };
-        let outcome = outcome.await;
+        let work = (text, page);
+        let outcome = self.judge_and_read(principal, database, work, rows, &mut recording).await;
         recording.ended(&outcome);
         outcome
+    }
+
+    async fn judge_and_read<R: Rows>(
+        &self,
+        principal: &Principal,
+        database: &DatabaseName,
+        (text, page): (&str, (u64, u64)),
+        rows: &mut R,
+        recording: &mut Recording<'_>,
+    ) -> Result<(), QueryFault> {
+        let statement = Statement::read(text)?;
+        recording.is(&statement);
+        self.run_read(principal, database, &statement, (text, page), rows).await
     }
 
     /// Runs a caller's text: as a read, of which `limit` rows from `offset` on are handed on, or,
@@ -162,8 +171,7 @@ impl Databases {
         }
         let mut recording = self.recorder.begin(principal, database);
         let outcome =
-            self.execute_for_writer((principal, database), text, page, rows, &mut recording);
-        let outcome = outcome.await;
+            self.execute_for_writer((principal, database), text, page, rows, &mut recording).await;
         recording.ended(&outcome);
         outcome
     }
@@ -179,8 +187,8 @@ impl Databases {
         let statement = Statement::read_or_change(text)?;
         recording.is(&statement);
         let Some(command) = statement.change() else {
-            let read = self.run_read(principal, database, &statement, (text, page), rows);
-            return read.await.map(|()| None);
+            self.run_read(principal, database, &statement, (text, page), rows).await?;
+            return Ok(None);
         };
         let sent = statement.page(page.0, page.1);
         // Told when this ends, in whatever way: a caller who goes away does not keep it from

@@ -8,5 +8,6 @@ mod escapes;
 mod generated;
 mod legal;
 mod record;
+mod size;
 mod stubborn;
 mod support;

@@ -68,9 +68,9 @@ impl QueryDatabase {
         let mut page = PageWriter::new(arguments.format, limit, limits, output);
         // One row more than asked for tells whether there are more.
         let rows = (limit + 1, arguments.offset);
-        let running =
-            self.databases.execute(principal, database, &arguments.query, rows, &mut page);
-        let changed = match running.await {
+        let outcome =
+            self.databases.execute(principal, database, &arguments.query, rows, &mut page).await;
+        let changed = match outcome {
             Ok(changed) => changed,
             Err(fault) => return Err(page.fail(&fault).await),
         };
