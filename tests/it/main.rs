@@ -41,6 +41,7 @@ mod recovery;
 mod resources;
 mod results;
 mod revocation;
+mod round_trips;
 mod sdk_clients;
 mod served_folder;
 mod sources;
