@@ -4,9 +4,10 @@
 //!
 //! The statement is an agent's: a new text each time, so it is not prepared ahead. `ordinary` runs
 //! it as services do, by `Client::query`; `typed` by `Client::query_typed`, which saves a round trip
-//! and must not be used for SQL that one does not know (it can hang on an enum column).
+//! and must not be used for SQL that one does not know (it can hang on an enum column). `alone` and
+//! `alone-typed` are the same without any transaction.
 //!
-//! Usage: `bare_server TOKEN DSN LIST_FILE ordinary|typed`; prints the address that it listens on.
+//! Usage: `bare_server TOKEN DSN LIST_FILE WAY`; prints the address that it listens on.
 
 use std::collections::HashSet;
 use std::convert::Infallible;
@@ -14,7 +15,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{Client, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -24,13 +25,35 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
-use tokio_postgres::{Config, NoTls};
+use tokio_postgres::types::Type;
+use tokio_postgres::{Config, NoTls, Row};
+
+type Fault = Box<dyn std::error::Error + Send + Sync>;
 
 struct Shared {
     tokens: HashSet<[u8; 32]>,
     pool: Pool,
     list: Vec<u8>,
+    way: Way,
+}
+
+/// How a statement is run.
+struct Way {
     typed: bool,
+    in_transaction: bool,
+}
+
+impl Way {
+    fn parse(word: &str) -> Option<Self> {
+        let (typed, in_transaction) = match word {
+            "ordinary" => (false, true),
+            "typed" => (true, true),
+            "alone" => (false, false),
+            "alone-typed" => (true, false),
+            _ => return None,
+        };
+        Some(Self { typed, in_transaction })
+    }
 }
 
 #[derive(Deserialize)]
@@ -60,8 +83,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let manager = Manager::from_config(dsn.parse::<Config>()?, NoTls, manager);
     let pool = Pool::builder(manager).max_size(4).runtime(Runtime::Tokio1).build()?;
     let list = std::fs::read(list)?;
+    let way = Way::parse(way).ok_or("no such way")?;
     let tokens = [Sha256::digest(token).into()].into();
-    let shared = Arc::new(Shared { tokens, pool, list, typed: way == "typed" });
+    let shared = Arc::new(Shared { tokens, pool, list, way });
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     writeln!(std::io::stdout(), "{}", listener.local_addr()?)?;
     loop {
@@ -105,42 +129,60 @@ async fn answer(
     Ok(respond(StatusCode::OK, answer))
 }
 
-/// The statement between its transaction commands, all three on their way at once.
-async fn query(
-    shared: &Shared,
-    sql: &str,
-    id: &RawValue,
-) -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>> {
+async fn query(shared: &Shared, sql: &str, id: &RawValue) -> Result<Vec<u8>, Fault> {
     let client = shared.pool.get().await?;
+    let rows = if shared.way.in_transaction {
+        in_transaction(&client, &shared.way, sql).await?
+    } else {
+        run(&client, &shared.way, sql).await?
+    };
+    let text = render(&rows);
+    let count = rows.len();
+    let s = if count == 1 { "" } else { "s" };
+    Ok(format!(
+        r#"{{"jsonrpc":"2.0","id":{id},"result":{{"content":[{{"type":"text","text":"{text}\n-- {count} row{s} of database shop"}}],"isError":false}}}}"#
+    )
+    .into_bytes())
+}
+
+/// The statement between its transaction commands, all three on their way at once.
+async fn in_transaction(client: &Client, way: &Way, sql: &str) -> Result<Vec<Row>, Fault> {
     let opening = client.prepare_cached("BEGIN READ ONLY").await?;
     let closing = client.prepare_cached("COMMIT").await?;
     let (begun, rows, committed) = tokio::join!(
         client.execute(&opening, &[]),
-        async {
-            if shared.typed {
-                client.query_typed(sql, &[]).await
-            } else {
-                client.query(sql, &[]).await
-            }
-        },
+        run(client, way, sql),
         client.execute(&closing, &[])
     );
     begun?;
     committed?;
-    let rows = rows?;
+    rows
+}
+
+async fn run(client: &Client, way: &Way, sql: &str) -> Result<Vec<Row>, Fault> {
+    let rows =
+        if way.typed { client.query_typed(sql, &[]).await } else { client.query(sql, &[]).await };
+    Ok(rows?)
+}
+
+/// As text with a header: numbers, and words without a character that would have to be escaped.
+fn render(rows: &[Row]) -> String {
     let mut text = String::new();
-    for column in rows.first().map(tokio_postgres::Row::columns).unwrap_or_default() {
+    for (place, column) in rows.first().map(Row::columns).unwrap_or_default().iter().enumerate() {
+        text.push_str(if place > 0 { "\\t" } else { "" });
         text.push_str(column.name());
     }
-    for row in &rows {
+    for row in rows {
         text.push_str("\\n");
-        text.push_str(&row.get::<_, i32>(0).to_string());
+        for (place, column) in row.columns().iter().enumerate() {
+            text.push_str(if place > 0 { "\\t" } else { "" });
+            match *column.type_() {
+                Type::INT4 => text.push_str(&row.get::<_, i32>(place).to_string()),
+                _ => text.push_str(row.get(place)),
+            }
+        }
     }
-    let count = rows.len();
-    Ok(format!(
-        r#"{{"jsonrpc":"2.0","id":{id},"result":{{"content":[{{"type":"text","text":"{text}\n-- {count} row of database shop"}}],"isError":false}}}}"#
-    )
-    .into_bytes())
+    text
 }
 
 fn respond(status: StatusCode, body: Vec<u8>) -> Response<Full<Bytes>> {

@@ -11,7 +11,7 @@ const PAGE: &str = "docs/performance.md";
 const END: &str = "<!-- end -->";
 
 /// What is measured by itself, by the names that the measuring program knows.
-const PARTS: [&str; 4] = ["load", "dispatch", "credentials", "storm"];
+const PARTS: [&str; 6] = ["load", "query", "neighbours", "dispatch", "credentials", "storm"];
 
 /// The parts that the arguments name; all of them where there is none. `None`: there is no such
 /// part.
@@ -25,7 +25,7 @@ pub(crate) fn parts(arguments: &[String]) -> Option<Vec<&'static str>> {
 
 /// Builds what is measured, measures each part, and writes its tables as soon as there are some.
 pub(crate) fn run(parts: &[&str]) -> Result<(), Failure> {
-    setup::run(Extent::Testing)?;
+    if parts.contains(&"query") { setup::peers() } else { setup::run(Extent::Testing) }?;
     let build = ["build", "--release", "--package", "mcp-server", "--package", "mcp-admin"];
     shell::run(&mut shell::command("cargo", &build))?;
     let build = ["build", "--release", "--package", "mcp-tests", "--examples"];

@@ -5,6 +5,7 @@
 //! line to run is printed. What belongs to the project lands under `target/`.
 
 mod clients;
+mod peers;
 mod system;
 
 use std::fs::{self, File};
@@ -51,6 +52,15 @@ pub(crate) fn conformance() -> Result<Conformance, Failure> {
     let target = shell::root().join("target");
     let _turn = turn(&target.join("setup.lock"))?;
     clients::install_conformance(&target.join("clients"))
+}
+
+/// Installs the servers that the benchmark compares, as far as they can be.
+pub(crate) fn peers() -> Result<(), Failure> {
+    run(Extent::Testing)?;
+    let target = shell::root().join("target");
+    let _turn = turn(&target.join("setup.lock"))?;
+    peers::install(&target.join("peers"));
+    Ok(())
 }
 
 /// Installs a subcommand of cargo where it is missing. One that is there is taken as it is.

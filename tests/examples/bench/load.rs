@@ -15,27 +15,24 @@ use serde_json::json;
 use support::{Installation, Request, binary};
 
 use crate::millis;
-use crate::process::{cpu, resident};
+use crate::process::resident;
+use crate::wrk::{Figures, Target, measure, script};
 
 /// How long each measurement runs.
 const SECONDS: u32 = 3;
 const ROUNDS: usize = 3;
 const QUERY: &str = "SELECT id FROM bench WHERE id = 7";
 
-/// One measurement of one server.
-#[derive(Clone, Copy)]
-struct Figures {
-    requests_per_second: f64,
-    p50: Duration,
-    p99: Duration,
-    /// Of the server process, per 1,000 requests.
-    cpu: Duration,
-}
-
 /// The bare server.
 pub(crate) struct Bare {
     child: Child,
     pub(crate) address: SocketAddr,
+}
+
+impl Bare {
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
 }
 
 impl Drop for Bare {
@@ -63,17 +60,17 @@ pub(crate) fn report(out: &mut impl Write) -> Result<(), Box<dyn Error>> {
         "| load | connections | server | requests/s | ratio | p50 ms | p99 ms | CPU ms per 1,000 |"
     )?;
     writeln!(out, "|---|---:|---|---:|---:|---:|---:|---:|")?;
-    let product = (address, server.pid());
     for (load, body, bare, name) in [
         ("tools/list", list_request(), &ordinary, "bare"),
         ("one-row query", query_request(), &ordinary, "bare"),
         ("one-row query", query_request(), &typed, "bare, typed"),
     ] {
-        let script = wrk_script(&installation, &body)?;
         check_equal(&installation, &body, address, bare.address)?;
+        let script = script(&installation, "load", &body)?;
+        let product = Target { url: endpoint(address), pid: server.pid(), script: script.clone() };
+        let bare = Target { url: endpoint(bare.address), pid: bare.pid(), script };
         for connections in [1, 16, 64] {
-            let bare = (bare.address, bare.child.id());
-            let pair = measure_pair(product, bare, connections, &script)?;
+            let pair = measure_pair(&product, &bare, connections)?;
             write_pair(out, (load, name), connections, pair)?;
         }
     }
@@ -147,8 +144,13 @@ pub(crate) fn start_bare(
     Ok(Bare { child, address })
 }
 
+/// Where this server and the bare one are asked.
+pub(crate) fn endpoint(address: SocketAddr) -> String {
+    format!("http://{address}/mcp/v1")
+}
+
 /// Two servers that answer different bytes are not compared.
-fn check_equal(
+pub(crate) fn check_equal(
     installation: &Installation,
     body: &str,
     product: SocketAddr,
@@ -162,81 +164,15 @@ fn check_equal(
     Err(format!("the answers differ:\n{}\n{}", product.text(), bare.text()).into())
 }
 
-fn wrk_script(installation: &Installation, body: &str) -> Result<String, Box<dyn Error>> {
-    let path = installation.path().join("load.lua");
-    let token = installation.token();
-    fs::write(
-        &path,
-        format!(
-            "wrk.method = \"POST\"\nwrk.body = [==[{body}]==]\n\
-             wrk.headers[\"Content-Type\"] = \"application/json\"\n\
-             wrk.headers[\"Authorization\"] = \"Bearer {token}\"\n"
-        ),
-    )?;
-    Ok(path.to_string_lossy().into_owned())
-}
-
 type Pair = (Figures, Figures);
 
-fn measure_pair(
-    product: (SocketAddr, u32),
-    bare: (SocketAddr, u32),
-    connections: u32,
-    script: &str,
-) -> Result<Pair, Box<dyn Error>> {
+fn measure_pair(product: &Target, bare: &Target, connections: u32) -> Result<Pair, Box<dyn Error>> {
     let mut rounds = Vec::new();
     for _ in 0..ROUNDS {
-        rounds.push((measure(product, connections, script)?, measure(bare, connections, script)?));
+        let product = measure(product, connections, SECONDS)?;
+        rounds.push((product, measure(bare, connections, SECONDS)?));
     }
     let ratio = |pair: &Pair| pair.0.requests_per_second / pair.1.requests_per_second;
     rounds.sort_by(|one, other| ratio(one).total_cmp(&ratio(other)));
     Ok(rounds[ROUNDS / 2])
-}
-
-fn measure(
-    (address, pid): (SocketAddr, u32),
-    connections: u32,
-    script: &str,
-) -> Result<Figures, Box<dyn Error>> {
-    let before = cpu(pid)?;
-    let output = Command::new("wrk")
-        .args(["-t1", "--latency", "-s", script])
-        .arg(format!("-c{connections}"))
-        .arg(format!("-d{SECONDS}s"))
-        .arg(format!("http://{address}/mcp/v1"))
-        .output()?;
-    let used = cpu(pid)?.saturating_sub(before);
-    let text = String::from_utf8(output.stdout)?;
-    if text.contains("Non-2xx") || text.contains("Socket errors") {
-        return Err(format!("not every request was answered:\n{text}").into());
-    }
-    let value = |label: &str| {
-        let line = text.lines().find(|line| line.trim_start().starts_with(label));
-        line.and_then(|line| line.split_whitespace().nth(1)).ok_or(format!("no {label}:\n{text}"))
-    };
-    let requests: f64 = text
-        .lines()
-        .find(|line| line.contains("requests in"))
-        .and_then(|line| line.split_whitespace().next())
-        .and_then(|count| count.parse().ok())
-        .ok_or("no count of requests")?;
-    Ok(Figures {
-        requests_per_second: value("Requests/sec:")?.parse()?,
-        p50: latency(value("50%")?).ok_or("no p50")?,
-        p99: latency(value("99%")?).ok_or("no p99")?,
-        cpu: used.div_f64(requests / 1000.0),
-    })
-}
-
-/// `wrk` writes `812.00us`, `1.24ms` or `1.02s`.
-fn latency(text: &str) -> Option<Duration> {
-    let split = text.find(|c: char| c.is_ascii_alphabetic())?;
-    let number: f64 = text[..split].parse().ok()?;
-    let seconds = match &text[split..] {
-        "us" => number / 1e6,
-        "ms" => number / 1e3,
-        "s" => number,
-        _ => return None,
-    };
-    Some(Duration::from_secs_f64(seconds))
 }

@@ -3,6 +3,8 @@
 //! | part | what is measured |
 //! |---|---|
 //! | `load` | the server beside a bare one that does the least |
+//! | `query` | one query, beside bare servers and other people's |
+//! | `neighbours` | what one principal's work leaves to another, and how much memory it takes |
 //! | `dispatch` | one message without a socket |
 //! | `credentials` | a hundred thousand tokens: checked, loaded, reloaded |
 //! | `storm` | what many logins leave to those who have a token |
@@ -14,9 +16,13 @@ mod connection;
 mod credentials;
 mod dispatch;
 mod load;
+mod neighbours;
+mod peers;
 mod probe;
 mod process;
+mod query;
 mod storm;
+mod wrk;
 
 use std::error::Error;
 use std::time::Duration;
@@ -26,10 +32,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = &mut std::io::stdout().lock();
     match part.as_str() {
         "load" => load::report(out),
+        "query" => query::report(out),
+        "neighbours" => neighbours::report(out),
         "dispatch" => dispatch::report(out),
         "credentials" => credentials::report(out),
         "storm" => storm::report(out),
-        _ => Err("usage: bench load|dispatch|credentials|storm".into()),
+        _ => Err("usage: bench load|query|neighbours|dispatch|credentials|storm".into()),
     }
 }
 

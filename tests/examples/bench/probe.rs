@@ -1,5 +1,4 @@
-//! Somebody with a token who lists the tools at a steady pace, and notes how long each answer
-//! took: what becomes of the others while a server is busy with something. The bare server is
+//! Somebody with a token who asks the same at a steady pace, and notes how long each answer took: what becomes of the others while a server is busy with something. The bare server is
 //! asked at the same moments: what its answers take longer, the machine is to blame for.
 
 use std::error::Error;
@@ -33,6 +32,7 @@ struct Asked {
 }
 
 /// What the probe saw of both.
+#[derive(Default)]
 pub(crate) struct Seen {
     pub(crate) server: Latencies,
     pub(crate) control: Latencies,
@@ -43,8 +43,14 @@ pub(crate) struct Seen {
 pub(crate) struct Latencies(Vec<Duration>);
 
 impl Probe {
+    /// One that lists the tools.
     pub(crate) fn new(server: SocketAddr, control: SocketAddr, token: &str) -> Self {
-        let asked = |to| Asked { to, request: post(to, Some(token), &list_request()) };
+        Self::asking(server, control, token, &list_request())
+    }
+
+    /// One that sends this body.
+    pub(crate) fn asking(server: SocketAddr, control: SocketAddr, token: &str, body: &str) -> Self {
+        let asked = |to| Asked { to, request: post(to, Some(token), body) };
         Self { asked: [server, control].map(asked) }
     }
 
@@ -127,7 +133,18 @@ async fn ask(
     Ok(latencies)
 }
 
+impl Seen {
+    /// All that was seen then and now.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self { server: self.server.and(other.server), control: self.control.and(other.control) }
+    }
+}
+
 impl Latencies {
+    pub(crate) fn of(times: Vec<Duration>) -> Self {
+        Self::default().and(Self(times))
+    }
+
     /// Of so many of a thousand answers, the slowest took as long.
     pub(crate) fn per_mille(&self, share: usize) -> Duration {
         let place = (self.0.len() * share / 1000).min(self.0.len().saturating_sub(1));

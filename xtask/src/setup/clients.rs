@@ -132,7 +132,7 @@ fn newer_node(into: &Path, system: &Path) -> Result<PathBuf, Failure> {
 }
 
 /// npm, run by the given Node.js, saying nothing but errors.
-fn npm(node: &Path, arguments: &[&str]) -> Command {
+pub(super) fn npm(node: &Path, arguments: &[&str]) -> Command {
     let mut npm = command("npm", arguments);
     npm.args(["--no-audit", "--no-fund", "--loglevel=error"]);
     // npm's first line asks for `node` on the path.
@@ -156,17 +156,17 @@ fn version(printed: &str) -> Option<Version> {
     Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
-fn is_installed(client: &Path, lock: &str) -> bool {
+pub(super) fn is_installed(client: &Path, lock: &str) -> bool {
     fs::read_to_string(client.join(STAMP)).is_ok_and(|installed| installed == lock)
 }
 
 /// Written last: what was interrupted is installed anew.
-fn write_stamp(client: &Path, lock: &str) -> Result<(), Failure> {
+pub(super) fn write_stamp(client: &Path, lock: &str) -> Result<(), Failure> {
     let stamp = client.join(STAMP);
     fs::write(&stamp, lock).map_err(Failure::file(&stamp))
 }
 
-fn clear(dir: &Path) -> Result<(), Failure> {
+pub(super) fn clear(dir: &Path) -> Result<(), Failure> {
     if dir.exists() { fs::remove_dir_all(dir).map_err(Failure::file(dir)) } else { Ok(()) }
 }
 
