@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use serde_json::{Value, json};
 use support::{Installation, Request, Response};
 
-const PASSWORD: &str = "SecurePassword123!";
-const LIST: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{}}"#;
+pub(crate) const PASSWORD: &str = "SecurePassword123!";
+pub(crate) const LIST: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{}}"#;
 
 /// Cheap hashes, and no floor under the time of an answer: nothing here measures time.
-const QUICK: &str = "passwords:\n  bcrypt_cost: 4\n  min_response_ms: 0\n";
+pub(crate) const QUICK: &str = "passwords:\n  bcrypt_cost: 4\n  min_response_ms: 0\n";
 
 const LOCKS_AFTER_TWO: &str = "    max_failed_attempts_before_lockout: 2\n";
 
@@ -32,7 +32,7 @@ fn log_in(to: SocketAddr, name: &str, password: &str) -> Response {
 }
 
 /// The session token of a login that works.
-fn session(to: SocketAddr, name: &str, password: &str) -> String {
+pub(crate) fn session(to: SocketAddr, name: &str, password: &str) -> String {
     let response = log_in(to, name, password);
     let answer = response.json();
     let text = answer["result"]["content"][0]["text"].as_str();
@@ -43,17 +43,17 @@ fn session(to: SocketAddr, name: &str, password: &str) -> String {
     said["session_token"].as_str().unwrap().to_owned()
 }
 
-fn opens(to: SocketAddr, token: &str) -> bool {
+pub(crate) fn opens(to: SocketAddr, token: &str) -> bool {
     Request::raw_mcp(LIST).bearer(token).send(to).status == 200
 }
 
 /// Waits until a token no longer opens anything; word of a change takes a moment.
-fn closes(to: SocketAddr, token: &str) -> bool {
+pub(crate) fn closes(to: SocketAddr, token: &str) -> bool {
     support::eventually(|| !opens(to, token))
 }
 
 /// What a client can see of an answer, but for what is every request's own.
-fn seen(response: &Response) -> (u16, String, Vec<(String, String)>) {
+pub(crate) fn seen(response: &Response) -> (u16, String, Vec<(String, String)>) {
     let own = ["date", "x-request-id"];
     let headers = response.headers.iter().filter(|(name, _)| !own.contains(&name.as_str()));
     (response.status, response.text().to_owned(), headers.cloned().collect())

@@ -30,6 +30,7 @@ mod fixture;
 mod fixture_clients;
 mod fixture_wire;
 mod hot_reload;
+mod jwt;
 mod kept_schema;
 mod mail_sending;
 mod mail_test;

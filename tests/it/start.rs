@@ -7,7 +7,7 @@ use serde_json::json;
 use support::{Installation, Request, ServerProcess, binary};
 
 /// Runs the server to its end: these starts are refused.
-fn refused(arguments: &[&str]) -> Output {
+pub(crate) fn refused(arguments: &[&str]) -> Output {
     Command::new(binary("mcp-server")).args(arguments).env_clear().output().unwrap()
 }
 

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use mcp_accounts_http::RecoveryHttp;
-use mcp_auth::{Accounts, Auth, LoginSettings, OpenError};
+use mcp_auth::{Accounts, Auth, JwtSettings, LoginSettings, OpenError};
 use mcp_config::{Config, HttpAuthConfig, Loaded, PasswordAlgorithm, PasswordsConfig, UserStore};
-use mcp_identity::{AuditLog, Clock, Entropy, NoAudit, Password};
+use mcp_identity::{AuditLog, Clock, Entropy, NoAudit, Password, SigningSecret};
 use mcp_password::{Algorithm, Asker, Hasher};
 use mcp_store::{RecoveryStore, StoreError, StoreErrorKind, TokenStore};
 use mcp_store_file::{AuditFile, AuditFileSettings};
@@ -79,6 +79,10 @@ pub(crate) async fn open(
     let (accounts, place) = stores.accounts.unzip();
     if let Some(accounts) = &accounts {
         builder = builder.accounts(accounts.clone());
+    }
+    if let Some(jwt) = jwt_settings(auth)? {
+        tracing::info!("A login over REST is answered with a JWT (HS256)");
+        builder = builder.jwt(&jwt);
     }
     let (auth, keeper) = builder.open().await.map_err(|fault| match fault {
         OpenError::Store(fault) => refuse(&fault),
@@ -215,6 +219,19 @@ fn login_settings(
         min_response,
         ..LoginSettings::default()
     }
+}
+
+/// `None`: without a secret, every session token is random bytes.
+fn jwt_settings(auth: &HttpAuthConfig) -> Result<Option<JwtSettings>, StartFault> {
+    let HttpAuthConfig { jwt_secret: Some(secret), jwt_issuer, jwt_audience, .. } = auth else {
+        return Ok(None);
+    };
+    let secret = SigningSecret::parse(secret.expose()).map_err(|fault| {
+        let hint = "openssl rand -base64 48 makes one".to_owned();
+        StartFault::mendable(format!("http.auth.jwt_secret: {fault}"), Some(hint))
+    })?;
+    let (issuer, audience) = (jwt_issuer.clone(), jwt_audience.clone());
+    Ok(Some(JwtSettings { secret, issuer, audience }))
 }
 
 fn quota(attempts: u32, minutes: u32) -> Quota {

@@ -115,6 +115,10 @@ fn derive(
     };
     match place.key().path {
         "http.public_url" => Ok(local_url(settings)),
+        "http.auth.jwt_issuer" => {
+            let url = get(settings, "http.public_url", 0).map(|setting| setting.value.clone());
+            Ok(url.or_else(|| local_url(settings)))
+        }
         "http.auth.token_file" => path(&beside.join("mcp-server-tokens.yaml")),
         "http.auth.user_file" => path(&beside.join("mcp-server-users.yaml")),
         "state.directory" => {

@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::error::{ConfigError, Fault, quoted};
 use crate::origin::{Layer, Origin, Setting};
 use crate::table::{Found, Key, Place};
-use crate::value::Value;
+use crate::value::{Kind, Value};
 
 /// The longest secret that a file may hold, in bytes.
 const LONGEST_SECRET: u64 = 64 << 10;
@@ -69,7 +69,10 @@ pub(crate) fn secret_in(key: &Key, path: &Path) -> Result<Value, Fault> {
     let text = read_bounded(path, LONGEST_SECRET).map_err(|fault| unusable(fault.to_string()))?;
     let text = text.strip_suffix('\n').unwrap_or(&text);
     let text = text.strip_suffix('\r').unwrap_or(text);
-    key.kind.parse(text).ok_or_else(|| unusable("it is empty, or not text".into()))
+    key.kind.parse(text).ok_or_else(|| match key.kind {
+        Kind::SigningSecret => unusable(format!("expected {}", key.kind)),
+        _ => unusable("it is empty, or not text".into()),
+    })
 }
 
 /// Reads a file of UTF-8 that is not larger than `limit` bytes.

@@ -124,7 +124,7 @@ impl Key {
     }
 
     pub(crate) fn is_secret(&self) -> bool {
-        matches!(self.kind, Kind::Secret)
+        matches!(self.kind, Kind::Secret | Kind::SigningSecret)
     }
 
     /// The name in the environment that follows from the path, with `[]` as `0`.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+use mcp_identity::SigningSecret;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize as _, Deserializer, de};
 
@@ -41,6 +42,8 @@ pub(crate) enum Kind {
         prefix: &'static str,
     },
     Secret,
+    /// What tokens are signed with.
+    SigningSecret,
     /// One line of text that a rule accepts.
     Text {
         accepted: &'static str,
@@ -80,10 +83,8 @@ impl Kind {
                 let is_path = text.strip_prefix(prefix).is_some_and(is_line);
                 (is_path || words.contains(&text)).then(|| Value::Text(text.into()))
             }
-            Self::Secret => {
-                let usable = !text.is_empty() && !text.contains('\0');
-                usable.then(|| Value::Secret(Secret::new(text.into())))
-            }
+            Self::Secret => secret_if(!text.is_empty() && !text.contains('\0'), text),
+            Self::SigningSecret => secret_if(SigningSecret::parse(text).is_ok(), text),
             Self::Text { check, .. } => {
                 (is_line(text) && check(text)).then(|| Value::Text(text.into()))
             }
@@ -141,6 +142,12 @@ impl fmt::Display for Kind {
                 write!(f, "{}, or {prefix}PATH", words.join(", "))
             }
             Self::Secret => f.write_str("text, in quotes where it looks like a number"),
+            Self::SigningSecret => write!(
+                f,
+                "{} bytes or more that nobody can guess, and not those of the documentation \
+                 (openssl rand -base64 48 makes some)",
+                SigningSecret::MIN_BYTES
+            ),
             Self::Text { accepted, .. } | Self::List { accepted, .. } => f.write_str(accepted),
         }
     }
@@ -188,6 +195,10 @@ impl fmt::Display for Value {
             Self::Secret(_) => f.write_str("********"),
         }
     }
+}
+
+fn secret_if(usable: bool, text: &str) -> Option<Value> {
+    usable.then(|| Value::Secret(Secret::new(text.into())))
 }
 
 /// Text that stays on its line wherever it is shown.

@@ -107,7 +107,8 @@ impl Jwt {
         hmac::verify(&self.key, signed.as_bytes(), &signature).ok()?;
         let header = URL_SAFE_NO_PAD.decode(header).ok()?;
         let Header { alg, typ } = serde_json::from_slice(&header).ok()?;
-        let ours = alg == "HS256" && typ.is_none_or(|typ| typ == "JWT");
+        // A list of the same values would do for serde.
+        let ours = header.starts_with(b"{") && alg == "HS256" && typ.is_none_or(|typ| typ == "JWT");
         if ours { URL_SAFE_NO_PAD.decode(payload).ok() } else { None }
     }
 }

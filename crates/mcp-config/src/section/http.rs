@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::address::{ListenAddress, Network, is_host, is_origin, is_public_url};
+use crate::secret::Secret;
 use crate::table::Fallback::{Derived, Is, Unset};
 use crate::table::{Key, Reload};
 use crate::value::{DurationText, Kind, SizeText};
@@ -27,6 +28,8 @@ const NETWORKS: Kind = Kind::List {
     accepted: "a list of addresses or networks like 10.0.0.0/8",
     check: |text| Network::parse(text).is_some(),
 };
+const CLAIM: Kind =
+    Kind::Text { accepted: "one line of at most 256 bytes", check: |text| text.len() <= 256 };
 const MINUTES: Kind = Kind::Integer { min: 0, max: 525_600 };
 const PATIENCE: Kind = Kind::Duration { min_ms: 100, max_ms: 3_600_000 };
 
@@ -101,6 +104,10 @@ pub(crate) const KEYS: &[Key] = &[
     Key::new("http.auth.max_sessions_per_user", Kind::Integer { min: 0, max: 100_000 }, Is("0")),
     Key::new("http.auth.public_registration", Kind::Bool, Is("false"))
         .aliases(&["PUBLIC_REGISTRATION_ENABLED"]),
+    Key::new("http.auth.jwt_secret", Kind::SigningSecret, Unset("none: tokens of random bytes"))
+        .aliases(&["JWT_SECRET"]),
+    Key::new("http.auth.jwt_issuer", CLAIM, Derived("`http.public_url`")),
+    Key::new("http.auth.jwt_audience", CLAIM, Is("mcp-server")),
     Key::new("http.auth.bearer_failures", Kind::Integer { min: 1, max: 100_000 }, Is("100")),
     Key::new("http.auth.bearer_window_minutes", Kind::Integer { min: 1, max: 10_080 }, Is("1")),
 ];
@@ -213,6 +220,14 @@ pub struct HttpAuthConfig {
     pub max_sessions_per_user: u32,
     /// Let strangers make accounts for themselves; they read, and reach no database.
     pub public_registration: bool,
+    /// Answer a login over REST with a JSON Web Token that is signed with this.
+    ///
+    /// 32 bytes or more: already checked. Without it, every session token is random bytes.
+    pub jwt_secret: Option<Secret>,
+    /// The issuer in those tokens (`iss`).
+    pub jwt_issuer: String,
+    /// The audience in them (`aud`).
+    pub jwt_audience: String,
     /// Bad tokens that one address may present within the time below.
     pub bearer_failures: u32,
     /// The time over which bad tokens of one address are counted, in minutes.

@@ -4,6 +4,7 @@
 mod databases;
 mod environment;
 mod file;
+mod jwt;
 mod mail;
 mod precedence;
 mod report;
