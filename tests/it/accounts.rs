@@ -15,7 +15,7 @@ const LOCKS_AFTER_TWO: &str = "    max_failed_attempts_before_lockout: 2\n";
 
 /// An installation with the users `alice` and `bob`.
 /// `auth` goes under `http.auth`.
-fn with_users(auth: &str) -> Installation {
+pub(crate) fn with_users(auth: &str) -> Installation {
     let installation = Installation::new("CREATE TABLE t (id int); INSERT INTO t VALUES (7)");
     installation.write_config_with_users(auth, QUICK);
     for name in ["alice", "bob"] {

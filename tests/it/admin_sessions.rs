@@ -8,6 +8,7 @@ use mcp_identity::{
     UserName,
 };
 use mcp_store::{AccountStore as _, LoginSession, Opening, SessionScope};
+use mcp_store_file::FileAccounts;
 use mcp_throttle::{LockoutPolicy, Verdict};
 use serde_json::json;
 
@@ -32,20 +33,33 @@ pub(crate) fn log_in(admin: &Admin, name: &str, agent: &str) -> SessionId {
 }
 
 fn log_in_until(admin: &Admin, name: &str, agent: &str, expires_at: SystemTime) -> SessionId {
-    let (store, now, user) = (admin.store(), SystemClock.now(), UserName::parse(name).unwrap());
+    open_session(&admin.store(), name, |session| {
+        session.expires_at = expires_at;
+        session.agent = Some(agent.to_owned());
+    })
+}
+
+/// Opens a session as the server does, changed from one that begins now and lasts a day.
+pub(crate) fn open_session(
+    store: &FileAccounts,
+    name: &str,
+    change: impl FnOnce(&mut LoginSession),
+) -> SessionId {
+    let (now, user) = (SystemClock.now(), UserName::parse(name).unwrap());
     let mut bytes = [0; 8];
     SystemEntropy.fill(&mut bytes).unwrap();
-    let session = LoginSession {
+    let mut session = LoginSession {
         id: SessionId::from_bytes(bytes),
         hash: TokenHash::of(&PlainToken::generate(&SystemEntropy).unwrap()),
         user: user.clone(),
         created_at: now,
-        expires_at,
+        expires_at: now + Duration::from_hours(24),
         last_used: now,
         address: Some("2001:db8::1".parse().unwrap()),
-        agent: Some(agent.to_owned()),
+        agent: None,
         scope: SessionScope::Full,
     };
+    change(&mut session);
     let id = session.id.clone();
     let login = wait(store.find_login(&user, policy(None), now)).unwrap().unwrap();
     let Verdict::Reserved(ticket) = login.verdict else { panic!("{name} is locked") };
