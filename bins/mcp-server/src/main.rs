@@ -6,6 +6,7 @@ mod compose;
 mod databases;
 mod demo;
 mod fault;
+mod hashes;
 mod health;
 mod listener;
 mod outbox;

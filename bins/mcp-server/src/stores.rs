@@ -17,6 +17,7 @@ use mcp_store_file::{AuditFile, AuditFileSettings};
 use mcp_throttle::{LockoutPolicy, Quota};
 
 use crate::fault::StartFault;
+use crate::hashes;
 use crate::health::StoreState;
 use crate::recovery::{self, Mail, Place};
 use crate::tasks::{Shutdown, Tasks};
@@ -112,7 +113,11 @@ async fn accounts_in(
     config: &Config,
     around: &Surroundings<'_>,
 ) -> Result<(Accounts, Place), StartFault> {
-    let hasher = start_hasher(config, around)?;
+    let users = match store.accounts().await {
+        Err(fault) if postgres::may_be_absent(&fault, &config.users) => Vec::new(),
+        users => users.map_err(|fault| refuse(&fault))?,
+    };
+    let hasher = start_hasher(config, hashes::ways(&users), around)?;
     let min_response = min_response(&config.passwords, &hasher).await;
     let settings = login_settings(&config.http.auth, &config.passwords, min_response);
     describe_logins(&settings);
@@ -161,7 +166,13 @@ pub(crate) fn open_audit(
     }
 }
 
-fn start_hasher(config: &Config, around: &Surroundings<'_>) -> Result<Hasher, StartFault> {
+/// `stored`: how the hashes were made that there are. An account that does not exist costs what
+/// the dearest of them costs.
+fn start_hasher(
+    config: &Config,
+    stored: Vec<Algorithm>,
+    around: &Surroundings<'_>,
+) -> Result<Hasher, StartFault> {
     let store = config.users.store;
     let config = &config.passwords;
     let bcrypt = Algorithm::Bcrypt { cost: config.bcrypt_cost };
@@ -178,6 +189,7 @@ fn start_hasher(config: &Config, around: &Surroundings<'_>) -> Result<Hasher, St
         }
     };
     let mut settings = mcp_password::Settings::new(algorithm);
+    settings.also_stored = stored;
     settings.queue_wait = config.queue_wait;
     if let Some(workers) = config.hash_workers {
         settings.workers = workers;

@@ -79,7 +79,7 @@ async fn connect(target: Target, users: &UsersConfig) -> Result<Connected, Start
 }
 
 /// Tables of somebody else stop the start whatever the fallback: they do not go away by waiting.
-fn may_be_absent(fault: &StoreError, users: &UsersConfig) -> bool {
+pub(super) fn may_be_absent(fault: &StoreError, users: &UsersConfig) -> bool {
     users.fallback == UsersFallback::Memory && fault.kind == StoreErrorKind::Down
 }
 
