@@ -11,7 +11,8 @@ const PAGE: &str = "docs/performance.md";
 const END: &str = "<!-- end -->";
 
 /// What is measured by itself, by the names that the measuring program knows.
-const PARTS: [&str; 6] = ["load", "query", "neighbours", "dispatch", "credentials", "storm"];
+const PARTS: [&str; 7] =
+    ["load", "query", "neighbours", "dispatch", "credentials", "storm", "accounts"];
 
 /// The parts that the arguments name; all of them where there is none. `None`: there is no such
 /// part.

@@ -8,10 +8,12 @@
 //! | `dispatch` | one message without a socket |
 //! | `credentials` | a hundred thousand tokens: checked, loaded, reloaded |
 //! | `storm` | what many logins leave to those who have a token |
+//! | `accounts` | sessions checked, logins beside their hashes, and what their time tells |
 //!
 //! Prints the tables of the part that it was called with. These machines are shared, so what is
 //! compared is measured in turn, one right after the other.
 
+mod accounts;
 mod connection;
 mod credentials;
 mod dispatch;
@@ -37,7 +39,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         "dispatch" => dispatch::report(out),
         "credentials" => credentials::report(out),
         "storm" => storm::report(out),
-        _ => Err("usage: bench load|query|neighbours|dispatch|credentials|storm".into()),
+        "accounts" => accounts::report(out),
+        _ => Err("usage: bench load|query|neighbours|dispatch|credentials|storm|accounts".into()),
     }
 }
 
