@@ -1,7 +1,7 @@
 //! Accounts of others, for admins: what they may do, and what nobody may.
 
 use serde_json::{Value, json};
-use support::Response;
+use support::{Request, Response};
 
 use crate::accounts_rest::{House, PASSWORD};
 
@@ -80,6 +80,35 @@ fn nobody_takes_his_own_rights_or_the_last_admin_away() {
     let demoted = house.ask("PATCH", &user("root"), &token, &json!({ "is_admin": false }));
     assert_eq!(demoted.status, 200, "there is another one: {}", demoted.text());
     assert_eq!(house.ask("GET", USERS, &root, &Value::Null).status, 403, "at once");
+}
+
+#[test]
+fn two_admins_who_take_each_other_away_at_once_leave_one() {
+    let house = House::new();
+    let token = house.installation.add_token(&["--role", "admin"]);
+    let root = house.session("root", PASSWORD);
+    assert_eq!(create(&house, &root, &json!({ "is_admin": true })).status, 201);
+    let knows = || house.ask("GET", USERS, &token, &Value::Null).status == 200;
+    assert!(support::eventually(knows));
+    for _ in 0..5 {
+        let sessions = [house.session("root", PASSWORD), house.session("user", PASSWORD)];
+        let to = house.server.address();
+        let demote = |who: &str, token: &str| {
+            let request = Request::new("PATCH", &user(who)).bearer(token);
+            let request = request.header("Content-Type", "application/json");
+            request.body(r#"{"is_admin":false}"#).send(to).status
+        };
+        let statuses = std::thread::scope(|scope| {
+            let one = scope.spawn(|| demote("user", &sessions[0]));
+            let two = scope.spawn(|| demote("root", &sessions[1]));
+            [one.join().unwrap(), two.join().unwrap()]
+        });
+        assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 1, "{statuses:?}");
+        let up = json!({ "is_admin": true });
+        for who in ["root", "user"] {
+            assert_eq!(house.ask("PATCH", &user(who), &token, &up).status, 200);
+        }
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod accounts_admin;
 mod accounts_hostile;
 mod accounts_openapi;
 mod accounts_rest;
+mod accounts_sources;
 mod admin_audit;
 mod admin_db;
 mod admin_folder;

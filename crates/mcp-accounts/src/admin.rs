@@ -212,6 +212,8 @@ impl AccountService {
         who: &str,
         edit: AccountEdit,
     ) -> Result<Person, UpdateRejection> {
+        let may_take = edit.is_admin == Some(false) || edit.is_active == Some(false);
+        let _turn = if may_take { self.turn.wait().await } else { None };
         let person = self.find(who).await?.ok_or(UpdateRejection::NotFound)?;
         let takes_rights = (person.is_admin && edit.is_admin == Some(false))
             || (person.is_active && edit.is_active == Some(false));
@@ -285,6 +287,7 @@ impl AccountService {
     ///
     /// To be awaited to its end.
     pub async fn delete(&self, by: &Requester, who: &str) -> Result<Person, DeleteRejection> {
+        let _turn = self.turn.wait().await;
         let person = self.find(who).await?.ok_or(DeleteRejection::NotFound)?;
         if let Some(guard) = self.may_lose(by, &person, Guard::OwnAccount).await? {
             self.record_refused(by, AuditAction::DeleteUser, &person.name, guard.code());

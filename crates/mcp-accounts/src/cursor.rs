@@ -53,3 +53,38 @@ impl Cursors {
         tag
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mcp_identity::{SessionId, SystemEntropy};
+
+    use super::*;
+
+    fn session(n: u8) -> PrincipalId {
+        PrincipalId::Session(SessionId::from_bytes([n; 8]))
+    }
+
+    #[test]
+    fn a_cursor_is_read_by_whom_it_was_made_for_and_by_nobody_else() {
+        let cursors = Cursors::new(&SystemEntropy).unwrap();
+        let cursor = cursors.seal(&session(1), "étienne");
+        assert_eq!(cursors.open(&session(1), &cursor).as_deref(), Some("étienne"));
+        assert_eq!(cursors.open(&session(2), &cursor), None);
+        let restarted = Cursors::new(&SystemEntropy).unwrap();
+        assert_eq!(restarted.open(&session(1), &cursor), None);
+    }
+
+    #[test]
+    fn no_bit_of_a_cursor_can_be_changed() {
+        let cursors = Cursors::new(&SystemEntropy).unwrap();
+        let sealed = URL_SAFE_NO_PAD.decode(cursors.seal(&session(1), "alice")).unwrap();
+        for place in 0..sealed.len() * 8 {
+            let mut bent = sealed.clone();
+            bent[place / 8] ^= 1 << (place % 8);
+            assert_eq!(cursors.open(&session(1), &URL_SAFE_NO_PAD.encode(bent)), None, "{place}");
+        }
+        for nothing in ["", "AQ", "not a cursor", "AQAAAAAAAAAAAAAAAAAAAAAA"] {
+            assert_eq!(cursors.open(&session(1), nothing), None, "{nothing}");
+        }
+    }
+}

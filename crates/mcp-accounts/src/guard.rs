@@ -1,6 +1,7 @@
 //! What an admin must not do to accounts: take away his own, or the last one.
 
 use mcp_store::StoreError;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::person::Person;
 use crate::service::{AccountService, Requester};
@@ -27,6 +28,24 @@ impl Guard {
             Self::OwnRights => "own_rights",
             Self::LastAdmin => "last_admin",
         }
+    }
+}
+
+/// Changes that take an admin away go one after another: two that each see the other admin would
+/// leave none. It holds within this process; servers that share a store do not wait for each
+/// other.
+pub(crate) struct Turn(Semaphore);
+
+impl Turn {
+    pub(crate) fn new() -> Self {
+        Self(Semaphore::new(1))
+    }
+
+    /// Waits for the turn, which lasts as long as what is returned. Nothing is locked: whatever
+    /// takes nobody away goes on.
+    pub(crate) async fn wait(&self) -> Option<SemaphorePermit<'_>> {
+        // It is never closed.
+        self.0.acquire().await.ok()
     }
 }
 

@@ -15,6 +15,7 @@ use mcp_throttle::{AddressKey, DEFAULT_KEYS, Quota, RateLimiter};
 
 use crate::contact;
 use crate::cursor::Cursors;
+use crate::guard::Turn;
 use crate::person::Person;
 
 /// Accounts that one address may try to register in an hour.
@@ -31,6 +32,7 @@ pub struct AccountService {
     pub(crate) settings: Settings,
     pub(crate) registrations: RateLimiter<AddressKey>,
     pub(crate) cursors: Cursors,
+    pub(crate) turn: Turn,
 }
 
 /// What an [`AccountService`] is made of.
@@ -76,7 +78,8 @@ impl AccountService {
         let Parts { store, auth, hasher, audit, clock, entropy } = parts;
         let cursors = Cursors::new(&*entropy)?;
         let registrations = RateLimiter::new(REGISTRATIONS, DEFAULT_KEYS);
-        Ok(Self { store, auth, hasher, audit, clock, settings, registrations, cursors })
+        let turn = Turn::new();
+        Ok(Self { store, auth, hasher, audit, clock, settings, registrations, cursors, turn })
     }
 
     /// The time now, as everything here sees it.
