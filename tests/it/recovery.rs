@@ -425,3 +425,33 @@ fn what_was_to_be_sent_outlives_a_restart_without_a_link_at_rest() {
     let path = path_in(&mail.letter());
     assert_eq!(get(second.address(), &path).status, 200);
 }
+
+#[test]
+fn a_link_that_one_server_sent_sets_the_password_for_all_over_one_postgresql() {
+    let mail = MailServer::start(&[]);
+    let installation = Installation::new("CREATE TABLE t (id int)");
+    let postgres = installation.postgres();
+    postgres.execute("postgres", "CREATE ROLE keeper LOGIN").unwrap();
+    postgres.execute("postgres", "CREATE DATABASE people").unwrap();
+    postgres.execute("people", "GRANT USAGE, CREATE ON SCHEMA public TO keeper").unwrap();
+    let dsn = postgres.dsn_as("keeper", "people");
+    let cheap = "passwords:\n  argon2_memory_kib: 8192\n  argon2_time: 1\n  min_response_ms: 0\n";
+    let users = format!("users:\n  database_dsn: \"{dsn}\"\n");
+    installation.write_config(&format!("{cheap}{users}{}", smtp(mail.port())));
+    let servers = [installation.start(), installation.start()];
+    let [one, other] = servers.each_ref().map(ServerProcess::address);
+    installation.add_user("alice", PASSWORD);
+    address(&installation, "alice", "alice@example.com");
+    let session = log_in(one, "alice", PASSWORD).unwrap();
+    assert!(support::eventually(|| opens(other, &session)));
+    assert_eq!(forgot(one, "alice@example.com").status, 200);
+    let path = path_in(&mail.letter());
+    assert_eq!(reset_by_form(other, &path, NEW, NEW).status, 200);
+    assert!(!opens(other, &session), "the very next request is refused");
+    assert!(support::eventually(|| !opens(one, &session)), "and soon everywhere");
+    assert_eq!(reset_by_form(one, &path, OTHER, OTHER).status, 400);
+    assert!(log_in(one, "alice", NEW).is_some());
+    assert!(mail.letter()["text"].as_str().unwrap().contains("was just set"));
+    // An operator's link, by the same store.
+    assert_eq!(get(one, &link(&installation, "alice")).status, 200);
+}

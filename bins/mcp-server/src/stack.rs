@@ -155,7 +155,7 @@ fn router(parts: Parts, config: &HttpConfig) -> Router {
         rest
     });
     let recovery = recovery.map(|service| {
-        let whole: fn(Response<Bytes>) -> Response<ResponseBody> = |answer| answer.map(Into::into);
+        let whole: Whole = |answer| answer.map(Into::into);
         MapResponse::new(service, whole)
     });
     Router { mcp: layer.layer(mcp), people, recovery, health }
@@ -187,10 +187,12 @@ struct Router {
     mcp: AuthService<McpService>,
     /// Asks for credentials itself: some of what it answers needs none.
     people: Option<AccountsHttp<ResponseBody>>,
-    recovery: Option<MapResponse<RecoveryHttp, fn(Response<Bytes>) -> Response<ResponseBody>>>,
+    recovery: Option<MapResponse<RecoveryHttp, Whole>>,
     health: Health,
 }
 
+/// An answer that is there as a whole.
+type Whole = fn(Response<Bytes>) -> Response<ResponseBody>;
 type McpFuture = <AuthService<McpService> as Service<Request<RequestBody>>>::Future;
 type PeopleFuture =
     Pin<Box<dyn Future<Output = Result<Response<ResponseBody>, Infallible>> + Send>>;
