@@ -12,7 +12,7 @@ use mcp_identity::{
     EntropyError, NoAudit, Principal, PrincipalId, SessionId, Subject, SystemClock, SystemEntropy,
     TokenHash,
 };
-use mcp_store::{LoginSession, SessionSelector, StoreError, StoredHash, TokenStore};
+use mcp_store::{AttemptLedger, LoginSession, SessionSelector, StoreError, StoredHash, TokenStore};
 use mcp_throttle::{AddressKey, DEFAULT_KEYS, Quota, RateLimiter};
 use tokio::sync::{mpsc, oneshot};
 
@@ -21,7 +21,7 @@ use crate::credential::{Issue, Jwt};
 use crate::in_time::in_time;
 use crate::index::{Found, Index, Standing};
 use crate::keeper::{Keeper, Stores};
-use crate::login::{Attempt, LoginRejection, Logins, OpenedSession};
+use crate::login::{Attempt, Books, LoginRejection, Logins, OpenedSession};
 use crate::recorder::Recorder;
 use crate::refusal::{Miss, Refusal};
 use crate::settings::Accounts;
@@ -71,6 +71,7 @@ pub struct AuthBuilder {
     jwt: Option<Arc<Jwt>>,
     stands_in: Option<Duration>,
     needs_stores: bool,
+    attempts: Option<Arc<dyn AttemptLedger>>,
 }
 
 impl AuthBuilder {
@@ -139,6 +140,15 @@ impl AuthBuilder {
         self
     }
 
+    /// Attempts to log in are kept in this ledger, which other servers have, too. Without this:
+    /// in memory. Servers that share accounts must share the ledger that lies beside them, or each
+    /// allows as many guesses as all of them may.
+    #[must_use]
+    pub fn attempts(mut self, shared: Arc<dyn AttemptLedger>) -> Self {
+        self.attempts = Some(shared);
+        self
+    }
+
     /// Loads every credential, and returns the two halves. Nobody is let in unless the keeper
     /// lives: run it, or `Auth` refuses everyone from the moment it is dropped.
     ///
@@ -162,9 +172,10 @@ impl AuthBuilder {
         let logins = match self.accounts {
             None => None,
             Some(Accounts { store, hasher, settings }) => {
+                let books = Books { store, shared: self.attempts };
                 let index = Arc::clone(&index);
                 let (clock, entropy, recorder) = (self.clock, self.entropy, recorder.clone());
-                let logins = Logins::new(store, hasher, settings, index, clock, entropy, recorder)?;
+                let logins = Logins::new(books, hasher, settings, index, clock, entropy, recorder)?;
                 Some(Arc::new(logins.with_jwt(self.jwt.clone())))
             }
         };
@@ -202,6 +213,7 @@ impl Auth {
             jwt: None,
             stands_in: None,
             needs_stores: true,
+            attempts: None,
         }
     }
 

@@ -1,44 +1,38 @@
 //! Is this the password of that account?
 //!
 //! ```text
-//!   a place of the address ──▶ a place of the account ──▶ one hash ──▶ both are settled
-//!     Wait: until one is free    Wait: likewise           │ of the account; of nothing, at the
-//!     Refused: 429               Locked: goes on          │ same cost, if it is locked or is none
+//!   a place of the address and one of the account ──▶ one hash ──▶ both are settled
+//!     Wait: until both are free, holding neither      │ of the account; of nothing, at the
+//!     Refused: 429          Locked: goes on           │ same cost, if it is locked or is none
+//!
+//!   before the hash: one question to the ledger         after it: another
 //! ```
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use mcp_identity::{
-    Actor, AuditAction, AuditOutcome, Clock, CredentialFault, Entropy, EntropyError, Subject,
-    UserName,
-};
+use mcp_identity::{Actor, AuditAction, AuditOutcome, Clock, CredentialFault, Subject, UserName};
 use mcp_password::{Asker, HasherError, PasswordHash, Verdict as Checked};
-use mcp_store::{Account, AccountStore, Login, StoreError, StoredHash};
-use mcp_throttle::{
-    AddressKey, Admission, Failure, LockoutPolicy, RateLimiter, Reservation, Ticket, Verdict,
-    VirtualLockouts,
+use mcp_store::{
+    About, Account, AddressPlace, Admitted, AttemptLedger, Beginning, Begun, Held, StoreError,
+    StoredHash, UserRecord,
 };
+use mcp_throttle::{AddressKey, Failure, LockoutPolicy, Refusal, Ticket};
 use ring::hmac;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
-use unicode_normalization::UnicodeNormalization as _;
 
 use crate::in_time::in_time;
 use crate::index::Index;
 use crate::login::{Attempt, LoginRejection};
 use crate::passwords::Passwords;
 use crate::recorder::Recorder;
-use crate::settings::LoginSettings;
 use crate::share::fingerprint;
 
-/// How often a place of an account is asked for again. Another server that shares the store gives
+/// How often a place is asked for again. Another server that shares the store gives
 /// its places back without a word.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
-
-/// The longest address of mail that anybody has (RFC 5321 §4.5.3.1.3). A longer one is nobody's.
-const MAX_EMAIL_BYTES: usize = 254;
 
 /// What the store is called in errors.
 pub(crate) const USER_STORE: &str = "user store";
@@ -55,6 +49,13 @@ pub(crate) enum Claimed {
 impl Claimed {
     pub(crate) fn parse(typed: &str) -> Self {
         UserName::parse(typed).map_or_else(|_| Self::Nobody(format!(":{typed}")), Self::Name)
+    }
+
+    pub(crate) fn name(&self) -> Option<&UserName> {
+        match self {
+            Self::Name(name) => Some(name),
+            Self::Nobody(_) => None,
+        }
     }
 
     /// What everything is counted by: one key for each account.
@@ -91,6 +92,14 @@ pub(crate) struct Right {
     pub(crate) must_change: bool,
 }
 
+impl Right {
+    fn of(account: Account, ticket: &Ticket, stronger: Option<StoredHash>) -> Self {
+        let UserRecord { name, created_at: made, password: checked, .. } = account.record;
+        let must_change = account.record.must_change_password;
+        Self { name, made, checked, stronger, place: ticket.time(), must_change }
+    }
+}
+
 impl Outcome {
     pub(crate) fn subject(&self) -> Subject {
         match self {
@@ -104,20 +113,16 @@ impl Outcome {
 
 /// Checks passwords, and counts what is wrong.
 pub(crate) struct Checks {
-    store: Arc<dyn AccountStore>,
+    ledger: Arc<dyn AttemptLedger>,
     passwords: Arc<dyn Passwords>,
     lockout: LockoutPolicy,
-    addresses: RateLimiter<AddressKey>,
-    nobody: VirtualLockouts<[u8; 32]>,
-    /// Makes the keys of `nobody`.
+    /// Makes the digests of what was typed.
     secret: hmac::Key,
     index: Arc<Index>,
     clock: Arc<dyn Clock>,
     recorder: Recorder,
-    /// Told whenever a place of an address may be free.
-    address_freed: Notify,
-    /// Told whenever a place of an account may be free.
-    account_freed: Notify,
+    /// Told whenever a place may be free.
+    freed: Notify,
 }
 
 /// Tells those who wait, last of all, however the work ends: done, failed, or dropped in the
@@ -130,79 +135,74 @@ impl Drop for Freed<'_> {
     }
 }
 
-/// What became of a look at a password. The ticket waits to be settled.
-struct Looked {
+/// The place of the address while a password is looked at. Dropped, the attempt was cut off, and
+/// counts as what it was known to be until then: wrong.
+pub(crate) struct Guess {
+    ledger: Arc<dyn AttemptLedger>,
+    clock: Arc<dyn Clock>,
+    place: Option<AddressPlace>,
+    was_right: bool,
+}
+
+impl Guess {
+    /// The place, to be settled now.
+    pub(crate) fn into_place(mut self) -> Option<AddressPlace> {
+        self.place.take()
+    }
+}
+
+impl Drop for Guess {
+    fn drop(&mut self) {
+        match self.place.take() {
+            Some(place) if self.was_right => self.ledger.release(place),
+            Some(place) => self.ledger.abandon(place, self.clock.now()),
+            None => {}
+        }
+    }
+}
+
+/// What an attempt holds while its password is looked at, and what it found.
+struct Looking {
+    guess: Guess,
     /// `None`: nobody has this name.
     account: Option<Account>,
-    /// `None`: it is locked, and nothing was compared.
+    /// `None`: it is locked, and nothing is compared.
     ticket: Option<Ticket>,
-    stored: Option<PasswordHash>,
-    checked: Checked,
 }
 
 impl Checks {
+    /// `secret` makes the digests of names that nobody has: the same on all servers that share
+    /// `ledger`.
     pub(crate) fn new(
-        store: Arc<dyn AccountStore>,
+        ledger: Arc<dyn AttemptLedger>,
         passwords: Arc<dyn Passwords>,
-        settings: &LoginSettings,
+        lockout: LockoutPolicy,
+        secret: [u8; 32],
         index: Arc<Index>,
         clock: Arc<dyn Clock>,
-        entropy: &dyn Entropy,
         recorder: Recorder,
-    ) -> Result<Self, EntropyError> {
-        let mut secret = [0; 32];
-        entropy.fill(&mut secret)?;
-        Ok(Self {
-            store,
-            passwords,
-            lockout: settings.lockout,
-            addresses: RateLimiter::new(settings.quota, settings.keys),
-            nobody: VirtualLockouts::new(settings.lockout, settings.keys),
-            secret: hmac::Key::new(hmac::HMAC_SHA256, &secret),
-            index,
-            clock,
-            recorder,
-            address_freed: Notify::new(),
-            account_freed: Notify::new(),
-        })
+    ) -> Self {
+        let secret = hmac::Key::new(hmac::HMAC_SHA256, &secret);
+        let freed = Notify::new();
+        Self { ledger, passwords, lockout, secret, index, clock, recorder, freed }
     }
 
-    /// Whom somebody says he is: by name, or by address. Whose address it is, the store says; what
-    /// is nobody's is looked up like any other.
-    pub(crate) async fn claimed(&self, typed: &str) -> Result<Claimed, StoreError> {
-        if !typed.contains('@') || typed.len() > MAX_EMAIL_BYTES {
-            return Ok(Claimed::parse(typed));
-        }
-        let email: String = typed.nfkc().collect();
-        let found = in_time(USER_STORE, self.store.find_email(&email)).await?;
-        Ok(match found {
-            Some(account) => Claimed::Name(account.record.name),
-            None => Claimed::Nobody(format!(":{}", email.to_lowercase())),
-        })
+    /// Refuses an address whose failures fill its quota, for those who share a check of another.
+    pub(crate) async fn welcome(&self, address: IpAddr) -> Result<(), LoginRejection> {
+        let looking = self.ledger.look(AddressKey::from(address), self.clock.now());
+        refuse(in_time::<_, StoreError>(USER_STORE, looking).await?)
     }
 
-    /// Refuses an address whose failures fill its quota. It takes no place: those who share a
-    /// check need one between them.
-    pub(crate) fn welcome(&self, address: IpAddr) -> Result<(), LoginRejection> {
-        // The place that is asked for and dropped may be just the one that another waited for.
-        let _freed = Freed(&self.address_freed);
-        match self.addresses.reserve(AddressKey::from(address), self.clock.now()) {
-            Admission::Reserved(_) | Admission::Wait => Ok(()),
-            Admission::Refused(refusal) => {
-                Err(LoginRejection::TooManyAttempts { retry_after: refusal.retry_after })
-            }
-        }
+    /// Counts a failure that another address found out, unless this one is over its quota: then
+    /// it learns nothing of it.
+    pub(crate) async fn count(&self, address: IpAddr) -> Result<(), LoginRejection> {
+        let counting = self.ledger.count(AddressKey::from(address), self.clock.now());
+        refuse(in_time::<_, StoreError>(USER_STORE, counting).await?)
     }
 
-    /// Counts a failure that another address found out. The quota may be full by now, which the
-    /// next attempt will see.
-    pub(crate) fn count(&self, address: IpAddr) {
-        let _ = self.addresses.count(AddressKey::from(address), self.clock.now());
-    }
-
-    /// Tells those who wait for a place of an account, when it is dropped.
-    pub(crate) fn account_freed(&self) -> Freed<'_> {
-        Freed(&self.account_freed)
+    /// Tells those who wait for a place, when it is dropped.
+    pub(crate) fn freed(&self) -> Freed<'_> {
+        Freed(&self.freed)
     }
 
     /// A lock that only an admin lifts must not shut the last admin out.
@@ -215,7 +215,7 @@ impl Checks {
     }
 
     /// Looks at the password, with a place of the address and one of the account held meanwhile.
-    /// If it is right, the place of the account is still held afterwards.
+    /// If it is right, both are still held afterwards.
     ///
     /// A client who leaves in the middle is counted against his address; his place of the account
     /// is void after the policy's `hold`.
@@ -224,179 +224,132 @@ impl Checks {
         attempt: &Attempt,
         claimed: &Claimed,
         deadline: Instant,
-    ) -> Result<Outcome, LoginRejection> {
-        let _freed = (Freed(&self.address_freed), Freed(&self.account_freed));
-        let place = self.place_of_address(attempt.caller.address, deadline).await?;
-        // Before a place of the account is taken: whoever could take one and leave would lock the
-        // owner out for nothing.
-        let guess = place.begin();
-        let asker = Asker::new(claimed.key(), attempt.caller.address);
-        let looked = match self.look(attempt, claimed, &asker, deadline).await {
-            Ok(looked) => looked,
-            Err(rejection) => {
-                guess.fell_through();
-                return Err(rejection);
-            }
-        };
-        match looked.checked {
-            Checked::Right => guess.was_right(),
-            Checked::Wrong => guess.was_wrong(self.clock.now()),
-        }
-        self.settle(attempt, claimed, &asker, looked).await
-    }
-
-    async fn place_of_address(
-        &self,
-        address: IpAddr,
-        deadline: Instant,
-    ) -> Result<Reservation<AddressKey>, LoginRejection> {
-        loop {
-            // Listened for before it is asked for: what is freed in between is told.
-            let freed = self.address_freed.notified();
-            match self.addresses.reserve(AddressKey::from(address), self.clock.now()) {
-                Admission::Reserved(place) => return Ok(place),
-                Admission::Refused(refusal) => {
-                    let retry_after = refusal.retry_after;
-                    return Err(LoginRejection::TooManyAttempts { retry_after });
-                }
-                Admission::Wait => timeout_at(deadline, freed).await.map_err(|_| soon())?,
-            }
-        }
-    }
-
-    /// One hash, whoever it is and whatever becomes of it.
-    async fn look(
-        &self,
-        attempt: &Attempt,
-        claimed: &Claimed,
-        asker: &Asker,
-        deadline: Instant,
-    ) -> Result<Looked, LoginRejection> {
-        let login = match claimed {
-            Claimed::Name(name) => self.find_login(name, deadline).await?,
-            Claimed::Nobody(_) => None,
-        };
-        let (account, verdict) = match login {
-            Some(Login { account, verdict }) => (Some(account), verdict),
-            None => (None, self.reserve_nobody(claimed, deadline).await?),
-        };
-        let ticket = match verdict {
-            Verdict::Reserved(ticket) => Some(ticket),
-            Verdict::Locked(_) | Verdict::Wait => None,
-        };
+    ) -> Result<(Outcome, Option<Guess>), LoginRejection> {
+        let _freed = self.freed();
+        let Looking { mut guess, account, ticket } = self.begin(attempt, claimed, deadline).await?;
         let compared = account.as_ref().filter(|_| ticket.is_some());
+        // One hash, whoever it is and whatever becomes of it.
         let stored = compared.and_then(hash_of);
-        match self.passwords.verify(asker, &attempt.password, stored.as_ref()).await {
-            Ok(checked) => Ok(Looked { account, ticket, stored, checked }),
-            Err(error) => {
-                let made = account.map(|account| account.record.created_at);
-                self.give_back(claimed, made, ticket).await;
+        let asker = Asker::new(claimed.key(), attempt.caller.address);
+        let checked = self.passwords.verify(&asker, &attempt.password, stored.as_ref()).await;
+        match (checked, account, ticket) {
+            (Ok(Checked::Right), Some(account), Some(ticket)) => {
+                guess.was_right = true;
+                if !account.record.enabled {
+                    self.withdraw(claimed, guess, Some(&account), Some(ticket)).await;
+                    return Ok((Outcome::Disabled(account.record.name), None));
+                }
+                let stronger = self.strengthen(attempt, &asker, stored.as_ref()).await;
+                Ok((Outcome::Right(Right::of(account, &ticket, stronger)), Some(guess)))
+            }
+            (Ok(_), account, ticket) => {
+                let looking = Looking { guess, account, ticket };
+                Ok((self.wrong(attempt, claimed, looking).await?, None))
+            }
+            (Err(error), account, ticket) => {
+                self.withdraw(claimed, guess, account.as_ref(), ticket).await;
                 Err(busy(&error))
             }
         }
     }
 
-    /// Finds the account, and takes a place for the attempt as soon as there is one.
-    async fn find_login(
-        &self,
-        name: &UserName,
-        deadline: Instant,
-    ) -> Result<Option<Login>, LoginRejection> {
-        loop {
-            let freed = self.account_freed.notified();
-            let asking = self.store.find_login(name, self.policy(name), self.clock.now());
-            let found = in_time(USER_STORE, asking).await?;
-            if found.as_ref().is_none_or(|login| login.verdict != Verdict::Wait) {
-                return Ok(found);
-            }
-            wait_for_account(freed, deadline).await?;
-        }
-    }
-
-    /// The same for a name that nobody has.
-    async fn reserve_nobody(
-        &self,
-        claimed: &Claimed,
-        deadline: Instant,
-    ) -> Result<Verdict, LoginRejection> {
-        let digest = self.digest(claimed);
-        loop {
-            let freed = self.account_freed.notified();
-            let verdict = self.nobody.reserve(&digest, self.clock.now());
-            if verdict != Verdict::Wait {
-                return Ok(verdict);
-            }
-            wait_for_account(freed, deadline).await?;
-        }
-    }
-
-    /// Nothing was looked at. If the store is down, the place is void by itself after a while.
-    /// `made` is when the account was, if there is one.
-    async fn give_back(&self, claimed: &Claimed, made: Option<SystemTime>, ticket: Option<Ticket>) {
-        let Some(ticket) = ticket else { return };
-        match (claimed, made) {
-            (Claimed::Name(name), Some(made)) => self.withdraw(name, made, ticket).await,
-            (Claimed::Name(_) | Claimed::Nobody(_), _) => {
-                self.nobody.withdrawn(&self.digest(claimed), ticket);
-            }
-        }
-    }
-
-    async fn settle(
+    /// Finds the account, and takes both places as soon as there are any. Whoever waits holds
+    /// neither.
+    async fn begin(
         &self,
         attempt: &Attempt,
         claimed: &Claimed,
-        asker: &Asker,
-        looked: Looked,
-    ) -> Result<Outcome, LoginRejection> {
-        let Looked { account, ticket, stored, checked } = looked;
-        let Some(Account { record, .. }) = account else {
-            if let Some(ticket) = ticket {
-                // A name of nobody that locks is no event: it would say what was typed.
-                let _ = self.nobody.failed(&self.digest(claimed), ticket, self.clock.now());
+        deadline: Instant,
+    ) -> Result<Looking, LoginRejection> {
+        let name = claimed.name();
+        let beginning = Beginning {
+            address: AddressKey::from(attempt.caller.address),
+            name,
+            digest: self.digest(claimed),
+            policy: name.map_or(self.lockout, |name| self.policy(name)),
+            now: self.clock.now(),
+        };
+        loop {
+            // Listened for before it is asked for: what is freed in between is told.
+            let freed = self.freed.notified();
+            let asking = self.ledger.begin(Beginning { now: self.clock.now(), ..beginning });
+            match in_time(USER_STORE, asking).await? {
+                Begun::Admitted(admitted) => return Ok(self.looking(*admitted)),
+                Begun::Refused(Refusal { retry_after }) => {
+                    return Err(LoginRejection::TooManyAttempts { retry_after });
+                }
+                Begun::Wait => wait_for_place(freed, deadline).await?,
             }
-            return Ok(Outcome::Refused(CredentialFault::UnknownUser, None));
-        };
-        let name = record.name;
-        let Some(ticket) = ticket else {
-            return Ok(Outcome::Refused(CredentialFault::Locked, Some(name)));
-        };
-        if checked == Checked::Wrong {
-            self.count_failure(attempt, &name, record.created_at, ticket).await?;
-            return Ok(Outcome::Refused(CredentialFault::WrongPassword, Some(name)));
         }
-        if !record.enabled {
-            self.withdraw(&name, record.created_at, ticket).await;
-            return Ok(Outcome::Disabled(name));
-        }
-        let stronger = self.strengthen(attempt, asker, stored.as_ref()).await;
-        let (made, checked, place) = (record.created_at, record.password, ticket.time());
-        let must_change = record.must_change_password;
-        Ok(Outcome::Right(Right { name, made, checked, stronger, place, must_change }))
     }
 
-    async fn count_failure(
+    fn looking(&self, Admitted { place, account, ticket }: Admitted) -> Looking {
+        let (ledger, clock) = (Arc::clone(&self.ledger), Arc::clone(&self.clock));
+        let guess = Guess { ledger, clock, place: Some(place), was_right: false };
+        Looking { guess, account, ticket }
+    }
+
+    /// The attempt is over, and nothing came of it. If the store is down, its places are void by
+    /// themselves after a while.
+    async fn withdraw(
         &self,
-        attempt: &Attempt,
-        name: &UserName,
-        made: SystemTime,
-        ticket: Ticket,
-    ) -> Result<(), LoginRejection> {
-        let (policy, now) = (self.policy(name), self.clock.now());
-        let failing = self.store.fail_login(name, made, ticket, policy, now);
-        if let Failure::Locks(_) = in_time(USER_STORE, failing).await? {
-            tracing::warn!(user = %name, "Locked an account after too many failed logins");
-            let subject = Subject::User(name.clone());
-            let actor = Actor::Caller(attempt.caller.clone(), None);
-            self.recorder.tell(AuditAction::Lock, AuditOutcome::Done, subject, actor);
-        }
-        Ok(())
-    }
-
-    /// Gives a place of an account back. If the store is down, it is void by itself after a while.
-    pub(crate) async fn withdraw(&self, name: &UserName, made: SystemTime, ticket: Ticket) {
-        let withdrawing = self.store.withdraw_login(name, made, ticket);
+        claimed: &Claimed,
+        guess: Guess,
+        account: Option<&Account>,
+        ticket: Option<Ticket>,
+    ) {
+        let Some(place) = guess.into_place() else { return };
+        let about = self.about(claimed, account);
+        let withdrawing = self.ledger.withdraw(Held { place, about, ticket });
         let _ = in_time::<_, StoreError>(USER_STORE, withdrawing).await;
+    }
+
+    /// The password was right, and nothing shall come of it: both places are free.
+    pub(crate) async fn give_back(&self, right: &Right, guess: Option<Guess>) {
+        let Some(place) = guess.and_then(Guess::into_place) else { return };
+        let about = About::Account(&right.name, right.made);
+        let ticket = Some(Ticket::taken_at(right.place));
+        let withdrawing = self.ledger.withdraw(Held { place, about, ticket });
+        let _ = in_time::<_, StoreError>(USER_STORE, withdrawing).await;
+    }
+
+    async fn wrong(
+        &self,
+        attempt: &Attempt,
+        claimed: &Claimed,
+        looking: Looking,
+    ) -> Result<Outcome, LoginRejection> {
+        let Looking { guess, account, ticket } = looking;
+        let was_locked = ticket.is_none();
+        if let Some(place) = guess.into_place() {
+            let about = self.about(claimed, account.as_ref());
+            let policy = account.as_ref().map_or(self.lockout, |it| self.policy(&it.record.name));
+            let failing = self.ledger.fail(Held { place, about, ticket }, policy, self.clock.now());
+            let failure = in_time::<_, StoreError>(USER_STORE, failing).await?;
+            if let (Failure::Locks(_), Some(account)) = (failure, &account) {
+                self.tell_lock(attempt, &account.record.name);
+            }
+        }
+        Ok(match account.map(|account| account.record.name) {
+            None => Outcome::Refused(CredentialFault::UnknownUser, None),
+            Some(name) if was_locked => Outcome::Refused(CredentialFault::Locked, Some(name)),
+            Some(name) => Outcome::Refused(CredentialFault::WrongPassword, Some(name)),
+        })
+    }
+
+    /// A name of nobody that locks is no event: it would say what was typed.
+    fn tell_lock(&self, attempt: &Attempt, name: &UserName) {
+        tracing::warn!(user = %name, "Locked an account after too many failed logins");
+        let subject = Subject::User(name.clone());
+        let actor = Actor::Caller(attempt.caller.clone(), None);
+        self.recorder.tell(AuditAction::Lock, AuditOutcome::Done, subject, actor);
+    }
+
+    fn about<'a>(&self, claimed: &Claimed, account: Option<&'a Account>) -> About<'a> {
+        match account {
+            Some(Account { record, .. }) => About::Account(&record.name, record.created_at),
+            None => About::Nobody(self.digest(claimed)),
+        }
     }
 
     /// A stronger hash of the same password, where the one that is kept is weak by now.
@@ -426,8 +379,8 @@ fn hash_of(account: &Account) -> Option<PasswordHash> {
     parsed.ok()
 }
 
-/// Waits until a place of an account may be free; too long is too busy.
-async fn wait_for_account(
+/// Waits until a place may be free; too long is too busy.
+async fn wait_for_place(
     freed: impl Future<Output = ()>,
     deadline: Instant,
 ) -> Result<(), LoginRejection> {
@@ -438,6 +391,13 @@ async fn wait_for_account(
     // Late or told: either way it is asked again.
     let _ = timeout_at(again, freed).await;
     Ok(())
+}
+
+fn refuse(refusal: Option<Refusal>) -> Result<(), LoginRejection> {
+    match refusal {
+        None => Ok(()),
+        Some(Refusal { retry_after }) => Err(LoginRejection::TooManyAttempts { retry_after }),
+    }
 }
 
 /// Too busy, for whoever has waited long enough.

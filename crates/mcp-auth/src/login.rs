@@ -1,8 +1,8 @@
 //! A name and a password for a session.
 //!
 //! ```text
-//!   address over its quota? ──▶ 429, nothing is looked at
 //!   whoever tries the same now shares one check (`check.rs`)
+//!     the address is over its quota: 429, nothing is looked at
 //!     right: a session for each of them       wrong, unknown, locked: one answer, in one time
 //!     the account changed meanwhile: once more, with those it happened to as well
 //! ```
@@ -16,12 +16,14 @@ use mcp_identity::{
     Password, PlainToken, PrincipalId, SessionId, Subject, TokenHash, UserName,
 };
 use mcp_store::{
-    AccountStore, LoginSession, OpenRejection, Opening, SessionScope, StoreError, StoredHash,
+    AccountStore, AttemptLedger, LocalAttempts, LoginSession, OpenRejection, Opening, SessionScope,
+    StoreError, StoredHash,
 };
 use mcp_throttle::Ticket;
 use tokio::time::{Instant, sleep_until};
+use unicode_normalization::UnicodeNormalization as _;
 
-use crate::check::{Checks, Claimed, Outcome, Right, USER_STORE, soon};
+use crate::check::{Checks, Claimed, Guess, Outcome, Right, USER_STORE, soon};
 use crate::credential::{Issue, Jwt};
 use crate::in_time::in_time;
 use crate::index::Index;
@@ -36,8 +38,15 @@ const LONGEST_WAIT: Duration = Duration::from_hours(1);
 /// How long somebody has to change a password that must be changed.
 const CHANGE_LASTS: Duration = Duration::from_mins(15);
 
+/// The longest address of mail that anybody has (RFC 5321 §4.5.3.1.3). A longer one is nobody's.
+const MAX_EMAIL_BYTES: usize = 254;
+
 /// The longest agent that is kept with a session, in bytes.
 const MAX_AGENT_BYTES: usize = 256;
+
+/// What servers make the digests of names with that share a ledger. It says nothing that only they
+/// know: the ledger keys what it keeps.
+const EVERYWHERE: [u8; 32] = *b"names of nobody, on every server";
 
 /// An attempt to log in.
 pub struct Attempt {
@@ -99,9 +108,17 @@ pub enum LoginRejection {
     Store(#[from] StoreError),
 }
 
+/// Where accounts and attempts are kept.
+pub(crate) struct Books {
+    pub(crate) store: Arc<dyn AccountStore>,
+    /// The attempts that servers have in common; `None`: this one has them for itself.
+    pub(crate) shared: Option<Arc<dyn AttemptLedger>>,
+}
+
 /// Judges logins.
 pub(crate) struct Logins {
     store: Arc<dyn AccountStore>,
+    ledger: Arc<dyn AttemptLedger>,
     settings: LoginSettings,
     checks: Checks,
     shares: Shares<Outcome>,
@@ -113,7 +130,7 @@ pub(crate) struct Logins {
 
 impl Logins {
     pub(crate) fn new(
-        store: Arc<dyn AccountStore>,
+        books: Books,
         passwords: Arc<dyn Passwords>,
         settings: LoginSettings,
         index: Arc<Index>,
@@ -121,17 +138,28 @@ impl Logins {
         entropy: Arc<dyn Entropy>,
         recorder: Recorder,
     ) -> Result<Self, EntropyError> {
+        let Books { store, shared } = books;
+        let mut secret = [0; 32];
+        entropy.fill(&mut secret)?;
+        let (ledger, secret) = shared.map_or_else(
+            || -> (Arc<dyn AttemptLedger>, _) {
+                let limits = settings.attempt_limits();
+                (Arc::new(LocalAttempts::new(Arc::clone(&store), limits)), secret)
+            },
+            |ledger| (ledger, EVERYWHERE),
+        );
         let checks = Checks::new(
-            Arc::clone(&store),
+            Arc::clone(&ledger),
             passwords,
-            &settings,
+            settings.lockout,
+            secret,
             index,
             Arc::clone(&clock),
-            &*entropy,
             recorder.clone(),
-        )?;
+        );
         let shares = Shares::new(&*entropy)?;
-        Ok(Self { store, settings, checks, shares, clock, entropy, recorder, jwt: None })
+        let jwt = None;
+        Ok(Self { store, ledger, settings, checks, shares, clock, entropy, recorder, jwt })
     }
 
     /// Makes a JWT of a session where one is asked for.
@@ -183,23 +211,20 @@ impl Logins {
         attempt: &Attempt,
         begin: Instant,
     ) -> (Result<StoredHash, LoginRejection>, Subject) {
-        if let Err(rejection) = self.checks.welcome(attempt.caller.address) {
-            return (Err(rejection), Subject::None);
-        }
         let deadline = begin + self.settings.patience.min(LONGEST_WAIT);
         let claimed = Claimed::parse(&attempt.name);
-        let outcome = match self.checks.check(attempt, &claimed, deadline).await {
-            Ok(outcome) => outcome,
+        let (outcome, guess) = match self.checks.check(attempt, &claimed, deadline).await {
+            Ok(found) => found,
             Err(rejection) => return (Err(rejection), Subject::None),
         };
         let subject = outcome.subject();
         let confirmed = match outcome {
             Outcome::Refused(fault, _) => Err(LoginRejection::Refused(fault)),
             Outcome::Disabled(_) => Err(LoginRejection::Disabled),
-            Outcome::Right(Right { name, made, checked, place, .. }) => {
-                let _freed = self.checks.account_freed();
-                self.checks.withdraw(&name, made, Ticket::taken_at(place)).await;
-                Ok(checked)
+            Outcome::Right(right) => {
+                let _freed = self.checks.freed();
+                self.checks.give_back(&right, guess).await;
+                Ok(right.checked)
             }
         };
         (confirmed, subject)
@@ -212,24 +237,21 @@ impl Logins {
         begin: Instant,
     ) -> (Result<OpenedSession, LoginRejection>, Subject) {
         let mut subject = Subject::None;
-        if let Err(rejection) = self.checks.welcome(attempt.caller.address) {
-            return (Err(rejection), subject);
-        }
         let deadline = begin + self.settings.patience.min(LONGEST_WAIT);
-        let claimed = match self.checks.claimed(&attempt.name).await {
+        let claimed = match self.claimed(attempt).await {
             Ok(claimed) => claimed,
-            Err(fault) => return (Err(fault.into()), subject),
+            Err(rejection) => return (Err(rejection), subject),
         };
         // A second round for those whose account was changed under their hands: by an admin, or by
         // the stronger hash of a parallel login.
         for round in 0..2 {
             let share = self.shares.join(round, claimed.key(), &attempt.password);
-            let outcome = match self.outcome(attempt, &claimed, &share, deadline).await {
-                Ok(outcome) => outcome,
+            let (outcome, guess) = match self.outcome(attempt, &claimed, &share, deadline).await {
+                Ok(found) => found,
                 Err(rejection) => return (Err(rejection), subject),
             };
             subject = outcome.subject();
-            match self.conclude(attempt, issue, outcome).await {
+            match self.conclude(attempt, issue, outcome, guess).await {
                 Ok(None) => {}
                 Ok(Some(opened)) => return (Ok(opened), subject),
                 Err(rejection) => return (Err(rejection), subject),
@@ -238,31 +260,57 @@ impl Logins {
         (Err(LoginRejection::Refused(CredentialFault::WrongPassword)), subject)
     }
 
-    /// Finds out, or waits for somebody who does.
+    /// Whom somebody says he is: by name, or by address. Whose address it is, the store says; what
+    /// is nobody's is looked up like any other, but for an address over its quota nothing is.
+    async fn claimed(&self, attempt: &Attempt) -> Result<Claimed, LoginRejection> {
+        let typed = &attempt.name;
+        if !typed.contains('@') || typed.len() > MAX_EMAIL_BYTES {
+            return Ok(Claimed::parse(typed));
+        }
+        self.checks.welcome(attempt.caller.address).await?;
+        let email: String = typed.nfkc().collect();
+        let found = in_time(USER_STORE, self.store.find_email(&email)).await?;
+        Ok(match found {
+            Some(account) => Claimed::Name(account.record.name),
+            None => Claimed::Nobody(format!(":{}", email.to_lowercase())),
+        })
+    }
+
+    /// Finds out, or waits for somebody who does. Whoever found out that it is right holds a place
+    /// of his address still.
     async fn outcome(
         &self,
         attempt: &Attempt,
         claimed: &Claimed,
         share: &Share<Outcome>,
         deadline: Instant,
-    ) -> Result<Outcome, LoginRejection> {
-        let mut found_out = false;
-        let finding_out = || {
-            found_out = true;
-            async {
-                // Whoever waited for others that gave up does not begin when he should be done.
-                if Instant::now() > deadline {
-                    return Err(soon());
-                }
-                self.checks.check(attempt, claimed, deadline).await
+    ) -> Result<(Outcome, Option<Guess>), LoginRejection> {
+        let mut found = None;
+        let finding_out = async {
+            // Whoever waited for others that gave up does not begin when he should be done.
+            if Instant::now() > deadline {
+                return Err(soon());
             }
+            let (outcome, guess) = self.checks.check(attempt, claimed, deadline).await?;
+            found = Some(guess);
+            Ok(outcome)
         };
-        let outcome = share.get_or_try_init(finding_out).await?.clone();
-        if !found_out && matches!(outcome, Outcome::Refused(..)) {
-            // It was one guess of the account, and one of each address.
-            self.checks.count(attempt.caller.address);
+        let outcome = share.get_or_try_init(|| finding_out).await?.clone();
+        let Some(guess) = found else {
+            self.overheard(attempt, &outcome).await?;
+            return Ok((outcome, None));
+        };
+        Ok((outcome, guess))
+    }
+
+    /// What another found out is for an address that may try. It was one guess of the account, and
+    /// is one of each address.
+    async fn overheard(&self, attempt: &Attempt, outcome: &Outcome) -> Result<(), LoginRejection> {
+        let address = attempt.caller.address;
+        match outcome {
+            Outcome::Refused(..) => self.checks.count(address).await,
+            Outcome::Right(_) | Outcome::Disabled(_) => self.checks.welcome(address).await,
         }
-        Ok(outcome)
     }
 
     /// `None`: the account is not as it was when the password was right.
@@ -271,11 +319,12 @@ impl Logins {
         attempt: &Attempt,
         issue: Issue,
         outcome: Outcome,
+        guess: Option<Guess>,
     ) -> Result<Option<OpenedSession>, LoginRejection> {
         match outcome {
             Outcome::Refused(fault, _) => Err(LoginRejection::Refused(fault)),
             Outcome::Disabled(_) => Err(LoginRejection::Disabled),
-            Outcome::Right(right) => self.open(attempt, issue, right).await,
+            Outcome::Right(right) => self.open(attempt, issue, right, guess).await,
         }
     }
 
@@ -284,15 +333,14 @@ impl Logins {
         attempt: &Attempt,
         issue: Issue,
         right: Right,
+        guess: Option<Guess>,
     ) -> Result<Option<OpenedSession>, LoginRejection> {
-        let _freed = self.checks.account_freed();
+        let _freed = self.checks.freed();
         let Right { name, made, checked, stronger, place, must_change } = right;
         let scope = if must_change { SessionScope::PasswordChange } else { SessionScope::Full };
         let ticket = Ticket::taken_at(place);
-        let Ok((token, session)) = self.new_session(attempt, issue, &name, scope) else {
-            self.checks.withdraw(&name, made, ticket).await;
-            return Err(soon());
-        };
+        let (token, session) =
+            self.new_session(attempt, issue, &name, scope).map_err(|_| soon())?;
         let (id, expires_at) = (session.id.clone(), session.expires_at);
         let opening = Opening {
             session,
@@ -304,7 +352,8 @@ impl Logins {
             limit: self.settings.max_sessions,
             now: self.clock.now(),
         };
-        match in_time(USER_STORE, self.store.open_session(opening)).await {
+        let opening = self.ledger.open(opening, guess.and_then(Guess::into_place));
+        match in_time(USER_STORE, opening).await {
             Ok(opened) => {
                 self.record_ended(attempt, &id, &name, opened.ended);
                 Ok(Some(OpenedSession { token, id, user: name, expires_at, scope }))

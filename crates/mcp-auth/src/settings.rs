@@ -7,7 +7,7 @@ use std::time::Duration;
 #[cfg(feature = "jwt")]
 use mcp_identity::SigningSecret;
 use mcp_password::Hasher;
-use mcp_store::AccountStore;
+use mcp_store::{AccountStore, AttemptLimits};
 use mcp_throttle::{DEFAULT_KEYS, LockoutPolicy, Quota};
 
 /// How logins are judged. Comes from `http.auth` in the configuration.
@@ -30,6 +30,14 @@ pub struct LoginSettings {
     pub min_response: Duration,
     /// Addresses, and names of nobody, that are remembered.
     pub keys: NonZeroUsize,
+}
+
+impl LoginSettings {
+    /// What a ledger of attempts is told, one that several servers share included.
+    #[must_use]
+    pub fn attempt_limits(&self) -> AttemptLimits {
+        AttemptLimits { quota: self.quota, lockout: self.lockout, keys: self.keys }
+    }
 }
 
 impl Default for LoginSettings {

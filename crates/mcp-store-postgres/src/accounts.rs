@@ -11,10 +11,10 @@ use mcp_store::{
 use mcp_throttle::{Failure, LockoutPolicy, Ticket, Verdict};
 use tokio::time::Instant;
 use tokio_postgres::Row;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 
 use crate::fault::Fault;
-use crate::rows::{ACCOUNT, SESSION, list, lock_until};
+use crate::rows::{ACCOUNT, ACCOUNT_COLUMNS, SESSION, list, lock_until};
 use crate::store::PostgresStore;
 use crate::time::{lasting, micros};
 
@@ -24,14 +24,14 @@ const BATCH: i64 = 500;
 const REST: u32 = 4;
 
 /// What a policy is to the functions of the database.
-struct Rule {
-    most: Option<i64>,
-    lasts: Option<i64>,
-    holds: i64,
+pub(crate) struct Rule {
+    pub(crate) most: Option<i64>,
+    pub(crate) lasts: Option<i64>,
+    pub(crate) holds: i64,
 }
 
 impl Rule {
-    fn of(policy: &LockoutPolicy) -> Self {
+    pub(crate) fn of(policy: &LockoutPolicy) -> Self {
         let LockoutPolicy { limit, duration, hold } = policy;
         let most = limit.map(|limit| i64::from(limit.get()));
         Self { most, lasts: lasting(*duration), holds: micros(*hold) }
@@ -143,8 +143,8 @@ impl PostgresStore {
             .map_err(Fault::into_store)?;
         let Some(row) = rows.first() else { return Ok(None) };
         let account = self.reader().account(row)?;
-        let moment: SystemTime = self.reader().get(row, 18)?;
-        let verdict = match self.reader().get(row, 17)? {
+        let moment: SystemTime = self.reader().get(row, ACCOUNT_COLUMNS + 1)?;
+        let verdict = match self.reader().get(row, ACCOUNT_COLUMNS)? {
             "reserved" => Verdict::Reserved(Ticket::taken_at(moment)),
             "locked" => Verdict::Locked(lock_until(moment)),
             _ => Verdict::Wait,
@@ -183,7 +183,7 @@ impl PostgresStore {
         self.failure(row)
     }
 
-    fn failure(&self, row: &Row) -> Result<Failure, StoreError> {
+    pub(crate) fn failure(&self, row: &Row) -> Result<Failure, StoreError> {
         let failures: Option<i32> = self.reader().get(row, 1)?;
         let lock: Option<SystemTime> = self.reader().get(row, 2)?;
         Ok(match (self.reader().get(row, 0)?, failures, lock) {
@@ -201,8 +201,7 @@ impl PostgresStore {
         made: SystemTime,
         ticket: Ticket,
     ) -> Result<(), StoreError> {
-        const SQL: &str = "UPDATE users SET reserved = array_remove(reserved, $3) \
-            WHERE name_key = $1 AND created_at = $2 AND $3 = ANY (reserved)";
+        const SQL: &str = "SELECT mcp_withdraw_login($1, $2, $3)::text";
         let values: crate::pool::Values<'_> = &[
             (&name.key(), Type::TEXT),
             (&made, Type::TIMESTAMPTZ),
@@ -212,39 +211,49 @@ impl PostgresStore {
         Ok(())
     }
 
-    async fn let_in(&self, opening: Opening) -> Result<Opened, OpenRejection> {
-        const SQL: &str = "SELECT outcome, lock, ended FROM mcp_open_session($1, $2, $3, $4, $5, \
+    /// Opens a session; `place` is of the address that it comes from, and free afterwards.
+    pub(crate) async fn let_in(
+        &self,
+        opening: Opening,
+        place: Option<(String, SystemTime)>,
+    ) -> Result<Opened, OpenRejection> {
+        const OPEN: &str = "SELECT outcome, lock, ended FROM mcp_open_session($1, $2, $3, $4, $5, \
             $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
+        const OPEN_AND_FREE: &str = "SELECT outcome, lock, ended FROM mcp_open_attempt($1, $2, \
+            $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)";
         let Opening { session, ticket, policy, account_made, checked, stronger, limit, now } =
             &opening;
         let Rule { lasts, holds, .. } = Rule::of(policy);
         let room = i64::try_from(*limit).unwrap_or(i64::MAX);
-        let rows = self
-            .pool()
-            .write(
-                SQL,
-                &[
-                    (&session.user.key(), Type::TEXT),
-                    (account_made, Type::TIMESTAMPTZ),
-                    (&checked.expose(), Type::TEXT),
-                    (&stronger.as_ref().map(StoredHash::expose), Type::TEXT),
-                    (&ticket.time(), Type::TIMESTAMPTZ),
-                    (&lasts, Type::INT8),
-                    (&holds, Type::INT8),
-                    (&room, Type::INT8),
-                    (now, Type::TIMESTAMPTZ),
-                    (&session.id.as_str(), Type::TEXT),
-                    (&session.hash.to_hex(), Type::TEXT),
-                    (&session.created_at, Type::TIMESTAMPTZ),
-                    (&session.expires_at, Type::TIMESTAMPTZ),
-                    (&session.last_used, Type::TIMESTAMPTZ),
-                    (&session.address.map(|address| address.to_string()), Type::TEXT),
-                    (&session.agent, Type::TEXT),
-                    (&session.scope.as_str(), Type::TEXT),
-                ],
-            )
-            .await
-            .map_err(Fault::into_store)?;
+        let (stronger, ticket) = (stronger.as_ref().map(StoredHash::expose), ticket.time());
+        let (key, id, token) = (session.user.key(), session.id.as_str(), session.hash.to_hex());
+        let (checked, from) = (checked.expose(), session.address.map(|it| it.to_string()));
+        let scope = session.scope.as_str();
+        let mut values: Vec<(&(dyn ToSql + Sync), Type)> = vec![
+            (&key, Type::TEXT),
+            (account_made, Type::TIMESTAMPTZ),
+            (&checked, Type::TEXT),
+            (&stronger, Type::TEXT),
+            (&ticket, Type::TIMESTAMPTZ),
+            (&lasts, Type::INT8),
+            (&holds, Type::INT8),
+            (&room, Type::INT8),
+            (now, Type::TIMESTAMPTZ),
+            (&id, Type::TEXT),
+            (&token, Type::TEXT),
+            (&session.created_at, Type::TIMESTAMPTZ),
+            (&session.expires_at, Type::TIMESTAMPTZ),
+            (&session.last_used, Type::TIMESTAMPTZ),
+            (&from, Type::TEXT),
+            (&session.agent, Type::TEXT),
+            (&scope, Type::TEXT),
+        ];
+        if let Some((address, taken)) = &place {
+            values
+                .extend([(address as &(dyn ToSql + Sync), Type::TEXT), (taken, Type::TIMESTAMPTZ)]);
+        }
+        let sql = if place.is_some() { OPEN_AND_FREE } else { OPEN };
+        let rows = self.pool().write(sql, &values).await.map_err(Fault::into_store)?;
         let row = rows.first().ok_or(OpenRejection::Changed)?;
         self.opened(row, &opening)
     }
@@ -443,7 +452,7 @@ impl AccountStore for PostgresStore {
     }
 
     fn open_session(&self, opening: Opening) -> BoxFuture<'_, Result<Opened, OpenRejection>> {
-        Box::pin(self.let_in(opening))
+        Box::pin(self.let_in(opening, None))
     }
 
     fn sessions(&self) -> BoxFuture<'_, Result<Vec<LoginSession>, StoreError>> {

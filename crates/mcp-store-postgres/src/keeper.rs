@@ -2,17 +2,21 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use mcp_connect::connect_client;
 use mcp_identity::{SessionId, TokenId, UserName};
 use mcp_store::{Change, StoreError};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
+use tokio_postgres::types::Type;
 use tokio_postgres::{AsyncMessage, Client};
 
 use crate::fault::{down, of_connect, of_statement};
-use crate::pool::{Pool, session};
+use crate::loose::Loose;
+use crate::pool::{Pool, Values, session};
 use crate::schema;
 use crate::store::Told;
 
@@ -28,18 +32,31 @@ const ANSWER: Duration = Duration::from_secs(5);
 /// How often connections are looked at that may be too many, too old or too long idle.
 const REAP: Duration = Duration::from_secs(10);
 
-/// Listens for what other servers change, on a connection of its own, and closes pooled connections
-/// that nobody needs. While it does not run, nobody hears of changes made elsewhere.
+/// How often attempts to log in are forgotten that say nothing any more.
+const SWEEP: Duration = Duration::from_mins(1);
+
+/// Listens for what other servers change, on a connection of its own; closes pooled connections
+/// that nobody needs; and settles and forgets attempts to log in. While it does not run, nobody
+/// hears of changes made elsewhere.
 #[must_use = "a keeper that is not run hears nothing"]
 pub struct PostgresKeeper {
-    pool: Pool,
-    told: Told,
-    up: watch::Sender<bool>,
+    work: Work,
+    /// Attempts whose clients left.
+    ends: mpsc::Receiver<Loose>,
+}
+
+/// What a keeper does.
+pub(crate) struct Work {
+    pub(crate) pool: Pool,
+    pub(crate) told: Told,
+    pub(crate) up: watch::Sender<bool>,
+    /// How many addresses, and names of nobody, are remembered.
+    pub(crate) keys: Arc<AtomicUsize>,
 }
 
 impl PostgresKeeper {
-    pub(crate) fn new(pool: Pool, told: Told, up: watch::Sender<bool>) -> Self {
-        Self { pool, told, up }
+    pub(crate) fn new(work: Work, ends: mpsc::Receiver<Loose>) -> Self {
+        Self { work, ends }
     }
 
     /// Runs until `shutdown`; never returns before.
@@ -49,16 +66,21 @@ impl PostgresKeeper {
     /// what was said in between was said to nobody. While there is none, `Everything` is told from
     /// time to time, and the outage is logged once.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        let Self { work, mut ends } = self;
         tokio::select! {
             biased;
             () = shutdown => {}
-            never = self.listen() => match never {},
-            never = self.reap() => match never {},
-            never = self.recheck() => match never {},
+            never = work.listen() => match never {},
+            never = work.reap() => match never {},
+            never = work.recheck() => match never {},
+            never = work.sweep() => match never {},
+            never = work.settle(&mut ends) => match never {},
         }
-        self.up.send_replace(false);
+        work.up.send_replace(false);
     }
+}
 
+impl Work {
     async fn listen(&self) -> Infallible {
         let mut wait = FIRST_WAIT;
         let mut was_up = true;
@@ -128,6 +150,27 @@ impl PostgresKeeper {
         }
     }
 
+    /// Says how attempts ended whose clients left. What cannot be said is void by itself, and an
+    /// outage is told by others.
+    async fn settle(&self, ends: &mut mpsc::Receiver<Loose>) -> Infallible {
+        while let Some(loose) = ends.recv().await {
+            let _ = loose.settle(&self.pool).await;
+        }
+        std::future::pending().await
+    }
+
+    /// The same of sweeping: the next one does it.
+    async fn sweep(&self) -> Infallible {
+        // The clocks of servers may be a little behind that of the database.
+        const SQL: &str = "SELECT mcp_sweep_attempts($1, now() - interval '1 minute')";
+        loop {
+            sleep(SWEEP).await;
+            let keys = i64::try_from(self.keys.load(Ordering::Relaxed)).unwrap_or(i64::MAX);
+            let values: Values<'_> = &[(&keys, Type::INT8)];
+            let _ = self.pool.write(SQL, values).await;
+        }
+    }
+
     async fn recheck(&self) -> Infallible {
         loop {
             sleep(self.pool.settings().recheck).await;
@@ -152,7 +195,9 @@ fn meant(payload: &str) -> Change {
 
 impl fmt::Debug for PostgresKeeper {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PostgresKeeper").field("place", &self.pool.place()).finish_non_exhaustive()
+        f.debug_struct("PostgresKeeper")
+            .field("place", &self.work.pool.place())
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,5 +1,6 @@
 //! The stores of many servers, in PostgreSQL: API tokens, accounts, their sessions and their
-//! failures to log in; and the audit log of all of them.
+//! failures to log in; and what servers have in common beside them: the attempts to log in of every
+//! address, and the audit log.
 //!
 //! ```text
 //!   futures of TokenStore, AccountStore ──▶ pool ──▶ one statement, one round trip, one commit
@@ -15,6 +16,10 @@
 //! [`PostgresStore::open`] makes the schema or migrates what it knows, and leaves alone what it does
 //! not. The tables may be read and written by hand: triggers keep them consistent, end the sessions
 //! of whoever was disabled or got another password, and tell every server.
+//!
+//! [`PostgresStore::attempts`] gives the ledger of attempts to log in that all servers share:
+//! failures of addresses, and locks of names that nobody has. A login is two statements, whatever
+//! becomes of it.
 //!
 //! [`PostgresStore::audit`] gives an audit log, whose lines wait in memory and are written some
 //! hundred at a time, and [`PostgresStore::audit_lines`] reads what all servers wrote.
@@ -41,13 +46,16 @@
 #![warn(missing_docs)]
 
 mod accounts;
+mod attempts;
 mod audit;
 mod channel;
 mod edit;
 mod fault;
 mod keeper;
+mod loose;
 mod pool;
 mod recovery;
+mod refused;
 mod rotate;
 mod rows;
 mod schema;
@@ -58,6 +66,7 @@ mod store;
 mod time;
 mod tokens;
 
+pub use attempts::PostgresAttempts;
 pub use audit::{PostgresAudit, PostgresAuditLines, PostgresAuditWriter};
 pub use channel::ChannelState;
 pub use keeper::PostgresKeeper;

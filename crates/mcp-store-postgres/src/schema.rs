@@ -36,6 +36,7 @@ const SESSIONS: &str = include_str!("schema/sessions.sql");
 const SESSIONS_BY_JTI: &str = include_str!("schema/sessions_by_jti.sql");
 const REST: &str = include_str!("schema/rest.sql");
 const RECOVERY: &str = include_str!("schema/recovery.sql");
+const ATTEMPTS: &str = include_str!("schema/attempts.sql");
 
 /// Makes the tables what this release needs.
 pub(crate) async fn prepare(pool: &Pool) -> Result<(), StoreError> {
@@ -112,6 +113,7 @@ async fn make(place: &str, target: &Target, work: &Transaction<'_>) -> Result<()
     let rest = REST.replace("@COLLATION@", collation(work).await.map_err(stop)?);
     work.batch_execute(&rest).await.map_err(stop)?;
     work.batch_execute(RECOVERY).await.map_err(stop)?;
+    work.batch_execute(ATTEMPTS).await.map_err(stop)?;
     report(place, &found, &kept, work).await.map_err(stop)
 }
 

@@ -86,7 +86,15 @@ const SESSIONS_BY_JTI: &[(&str, Kind)] = &[
 ];
 
 /// Names that are ours alone.
-const OURS: [&str; 4] = ["auth_events", "email_users", "mcp_letters", "mcp_tokens"];
+const OURS: [&str; 7] = [
+    "auth_events",
+    "email_users",
+    "mcp_addresses",
+    "mcp_letters",
+    "mcp_nobody",
+    "mcp_nobody_key",
+    "mcp_tokens",
+];
 
 /// Looks at what there is.
 pub(crate) async fn look(place: &str, work: &Transaction<'_>) -> Result<Found, StoreError> {

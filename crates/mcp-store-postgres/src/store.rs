@@ -1,13 +1,17 @@
 //! The store: its connections, and those whom it tells.
 
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mcp_connect::Target;
 use mcp_store::{Change, ChangeSender, StoreError};
+use mcp_throttle::DEFAULT_KEYS;
 
 use crate::channel::ChannelState;
-use crate::keeper::PostgresKeeper;
+use crate::keeper::{PostgresKeeper, Work};
+use crate::loose::LooseEnds;
 use crate::pool::Pool;
 use crate::rows::Reader;
 use crate::schema;
@@ -21,6 +25,9 @@ struct Inner {
     pool: Pool,
     told: Told,
     channel: ChannelState,
+    loose: LooseEnds,
+    /// How many addresses, and names of nobody, are remembered.
+    keys: Arc<AtomicUsize>,
 }
 
 /// Those who want to know what is worth reading again.
@@ -84,8 +91,12 @@ impl PostgresStore {
         let pool = Pool::new(target, settings)?;
         let (teller, channel) = ChannelState::new();
         let told = Told::default();
-        let keeper = PostgresKeeper::new(pool.clone(), told.clone(), teller);
-        Ok((Self(Arc::new(Inner { pool, told, channel })), keeper))
+        let (loose, ends) = LooseEnds::new();
+        let keys = Arc::new(AtomicUsize::new(DEFAULT_KEYS.get()));
+        let work =
+            Work { pool: pool.clone(), told: told.clone(), up: teller, keys: Arc::clone(&keys) };
+        let keeper = PostgresKeeper::new(work, ends);
+        Ok((Self(Arc::new(Inner { pool, told, channel, loose, keys })), keeper))
     }
 
     /// Whether word of what other servers change arrives at once.
@@ -106,6 +117,14 @@ impl PostgresStore {
 
     pub(crate) fn told(&self) -> &Told {
         &self.0.told
+    }
+
+    pub(crate) fn loose(&self) -> &LooseEnds {
+        &self.0.loose
+    }
+
+    pub(crate) fn remember(&self, keys: NonZeroUsize) {
+        self.0.keys.store(keys.get(), Ordering::Relaxed);
     }
 
     pub(crate) fn reader(&self) -> Reader<'_> {

@@ -5,6 +5,9 @@
 //! on the path of a good token: the index of `mcp-auth` answers that, and reads the store when a
 //! [`Change`] says that something is worth reading again.
 //!
+//! An [`AttemptLedger`] keeps what attempts to log in take and give back, by address and by name:
+//! [`LocalAttempts`] for one server, a shared one for several on one store.
+//!
 //! An audit log is no store, but what all of them have in common is here, too: [`AuditQueue`] and
 //! [`AuditLine`].
 //!
@@ -40,10 +43,12 @@
 
 mod account;
 mod account_store;
+mod attempt_ledger;
 mod audit;
 mod change;
 #[cfg(feature = "contract")]
 pub mod contract;
+mod local_attempts;
 mod memory;
 mod memory_accounts;
 mod record;
@@ -55,8 +60,12 @@ pub use account::{LoginSession, SessionScope, SessionSelector, StoredHash, UserE
 pub use account_store::{
     Account, AccountStore, AddRejection, EditRejection, Login, OpenRejection, Opened, Opening,
 };
+pub use attempt_ledger::{
+    About, AddressPlace, Admitted, AttemptLedger, AttemptLimits, Beginning, Begun, Held,
+};
 pub use audit::{AuditBatch, AuditFilter, AuditLine, AuditLineFault, AuditQueue};
 pub use change::{Change, ChangeSender, Changes};
+pub use local_attempts::LocalAttempts;
 pub use memory::MemoryTokens;
 pub use memory_accounts::MemoryAccounts;
 pub use record::TokenRecord;

@@ -94,7 +94,7 @@ impl House {
         }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let logins = Logins::new(
-            store.clone(),
+            Books { store: store.clone(), shared: None },
             passwords.clone(),
             settings(limit),
             Arc::new(Index::closed()),

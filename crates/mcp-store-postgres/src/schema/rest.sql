@@ -205,15 +205,12 @@ CREATE FUNCTION mcp_keep_lockout(kept users) RETURNS void LANGUAGE sql AS $$
         IS DISTINCT FROM (kept.failed_login_attempts, kept.last_failed_at, kept.locked_until, kept.reserved)
 $$;
 
--- Lockout::reserve. No row: nobody has this name. The account is given as it was before.
-CREATE FUNCTION mcp_find_login(wanted text, most bigint, lasts bigint, holds bigint, instant timestamptz)
-RETURNS TABLE (account users, verdict text, moment timestamptz) LANGUAGE plpgsql AS $$
-DECLARE
-  kept users;
+-- Lockout::reserve.
+CREATE FUNCTION mcp_take_place(
+  INOUT kept users, most bigint, lasts bigint, holds bigint, instant timestamptz,
+  OUT verdict text, OUT moment timestamptz) LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
-  SELECT * INTO account FROM users WHERE name_key = wanted FOR NO KEY UPDATE;
-  IF NOT FOUND THEN RETURN; END IF;
-  kept := mcp_lockout_at(account, lasts, holds, instant);
+  kept := mcp_lockout_at(kept, lasts, holds, instant);
   moment := instant;
   IF kept.locked_until IS NOT NULL THEN
     verdict := 'locked';
@@ -228,24 +225,14 @@ BEGIN
   ELSE
     verdict := 'wait';
   END IF;
-  -- A place need not survive a crash: who held it did not either.
-  PERFORM set_config('synchronous_commit', 'off', true);
-  PERFORM mcp_keep_lockout(kept);
-  RETURN NEXT;
 END $$;
 
 -- Lockout::failed.
-CREATE FUNCTION mcp_fail_login(
-  wanted text, made timestamptz, ticket timestamptz,
-  most bigint, lasts bigint, holds bigint, instant timestamptz)
-RETURNS TABLE (outcome text, failures integer, lock timestamptz) LANGUAGE plpgsql AS $$
-DECLARE
-  kept users;
+CREATE FUNCTION mcp_take_failure(
+  INOUT kept users, ticket timestamptz, most bigint, lasts bigint, holds bigint, instant timestamptz,
+  OUT outcome text, OUT failures integer, OUT lock timestamptz) LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
   outcome := 'ignored';
-  SELECT * INTO kept FROM users WHERE name_key = wanted FOR NO KEY UPDATE;
-  -- Another account under the same name: the failure is none of its own.
-  IF NOT FOUND OR kept.created_at <> made THEN RETURN NEXT; RETURN; END IF;
   kept.reserved := array_remove(kept.reserved, ticket);
   kept := mcp_lockout_at(kept, lasts, holds, instant);
   IF most IS NOT NULL AND kept.locked_until IS NULL THEN
@@ -259,9 +246,46 @@ BEGIN
       outcome := 'locks';
     END IF;
   END IF;
-  PERFORM mcp_keep_lockout(kept);
+END $$;
+
+-- A place of an account. No row: nobody has this name. The account is given as it was before.
+CREATE FUNCTION mcp_find_login(wanted text, most bigint, lasts bigint, holds bigint, instant timestamptz)
+RETURNS TABLE (account users, verdict text, moment timestamptz) LANGUAGE plpgsql AS $$
+DECLARE
+  taken record;
+BEGIN
+  SELECT * INTO account FROM users WHERE name_key = wanted FOR NO KEY UPDATE;
+  IF NOT FOUND THEN RETURN; END IF;
+  SELECT * INTO taken FROM mcp_take_place(account, most, lasts, holds, instant);
+  verdict := taken.verdict;
+  moment := taken.moment;
+  -- A place need not survive a crash: who held it did not either.
+  PERFORM set_config('synchronous_commit', 'off', true);
+  PERFORM mcp_keep_lockout(taken.kept);
   RETURN NEXT;
 END $$;
+
+CREATE FUNCTION mcp_fail_login(
+  wanted text, made timestamptz, ticket timestamptz,
+  most bigint, lasts bigint, holds bigint, instant timestamptz)
+RETURNS TABLE (outcome text, failures integer, lock timestamptz) LANGUAGE plpgsql AS $$
+DECLARE
+  kept users;
+  taken record;
+BEGIN
+  outcome := 'ignored';
+  SELECT * INTO kept FROM users WHERE name_key = wanted FOR NO KEY UPDATE;
+  -- Another account under the same name: the failure is none of its own.
+  IF NOT FOUND OR kept.created_at <> made THEN RETURN NEXT; RETURN; END IF;
+  SELECT * INTO taken FROM mcp_take_failure(kept, ticket, most, lasts, holds, instant);
+  PERFORM mcp_keep_lockout(taken.kept);
+  RETURN QUERY SELECT taken.outcome, taken.failures, taken.lock;
+END $$;
+
+CREATE FUNCTION mcp_withdraw_login(wanted text, made timestamptz, ticket timestamptz) RETURNS void LANGUAGE sql AS $$
+  UPDATE users SET reserved = array_remove(reserved, ticket)
+  WHERE name_key = wanted AND created_at = made AND ticket = ANY (reserved)
+$$;
 
 -- Lifts a lock and forgets failures. NULL: nobody has this name; else whether there was anything.
 CREATE FUNCTION mcp_unlock(wanted text) RETURNS boolean LANGUAGE plpgsql AS $$

@@ -1,13 +1,15 @@
 //! The suites that every store passes: [`all`] for tokens, [`accounts`] for accounts, [`recovery`]
-//! for letters to be sent and links for a new password, each in a test of the store's own, on a tokio runtime with time (and not a paused one, where the store
+//! for letters to be sent and links for a new password, [`attempts`] for the ledger of attempts
+//! beside them, each in a test of the store's own, on a tokio runtime with time (and not a paused one, where the store
 //! waits for files or sockets).
 //!
-//! They panic with a sentence that says which promise of [`TokenStore`] or [`AccountStore`] was
-//! broken. Times are whole seconds, and whole minutes where a store keeps no more; places are told
+//! They panic with a sentence that says which promise of [`TokenStore`], [`AccountStore`] or
+//! [`AttemptLedger`] was broken. Times are whole seconds, and whole minutes where a store keeps no more; places are told
 //! apart by the microsecond.
 //!
 //! [`TokenStore`]: crate::TokenStore
 //! [`AccountStore`]: crate::AccountStore
+//! [`AttemptLedger`]: crate::AttemptLedger
 
 use std::fmt::Debug;
 use std::time::{Duration, SystemTime};
@@ -15,9 +17,11 @@ use std::time::{Duration, SystemTime};
 use crate::change::{Change, Changes};
 
 mod accounts;
+mod attempts;
 mod tokens;
 
 pub use accounts::{accounts, recovery};
+pub use attempts::attempts;
 pub use tokens::all;
 
 /// The longest that word of a change may take. Real stores promise far less; a loaded test

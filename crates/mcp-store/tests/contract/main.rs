@@ -4,5 +4,6 @@
 #![expect(clippy::unwrap_used, reason = "a broken store may panic as a test does")]
 
 mod accounts;
+mod attempts;
 mod broken_accounts;
 mod tokens;

@@ -5,7 +5,7 @@ mod histories;
 mod lockout_histories;
 mod logins;
 mod openings;
-mod people;
+pub(super) mod people;
 mod races;
 mod records;
 mod recovery;

@@ -18,7 +18,7 @@ pub(super) fn name(text: &str) -> UserName {
 }
 
 /// The name of [`plain`] and [`full`] of that number.
-pub(super) fn user(n: u64) -> UserName {
+pub(in crate::contract) fn user(n: u64) -> UserName {
     name(&format!("User {n}"))
 }
 
@@ -28,7 +28,7 @@ pub(super) fn password(n: u64) -> StoredHash {
 }
 
 /// An account without anything optional.
-pub(super) fn plain(n: u64) -> UserRecord {
+pub(in crate::contract) fn plain(n: u64) -> UserRecord {
     UserRecord::new(user(n), password(n), second(n))
 }
 
@@ -65,7 +65,7 @@ pub(super) fn session_id(n: u64) -> SessionId {
 }
 
 /// A session that is opened at that minute, for a day.
-pub(super) fn session(n: u64, user: &UserName) -> LoginSession {
+pub(in crate::contract) fn session(n: u64, user: &UserName) -> LoginSession {
     let address = if n.is_multiple_of(2) { "192.0.2.7" } else { "2001:db8::7" };
     LoginSession {
         id: session_id(n),
@@ -81,7 +81,7 @@ pub(super) fn session(n: u64, user: &UserName) -> LoginSession {
 }
 
 /// Locks after so many failures for so many minutes; 0: never, and until an admin unlocks.
-pub(super) fn policy(limit: u32, minutes: u64) -> LockoutPolicy {
+pub(in crate::contract) fn policy(limit: u32, minutes: u64) -> LockoutPolicy {
     LockoutPolicy {
         limit: NonZeroU32::new(limit),
         duration: (minutes > 0).then(|| Duration::from_mins(minutes)),
@@ -96,7 +96,11 @@ pub(super) fn again(ticket: &Ticket) -> Ticket {
 
 /// The opening of `session` in `account`, as it was found, by the place of `ticket`: at once, and
 /// one of any number.
-pub(super) fn opening(account: &UserRecord, session: LoginSession, ticket: Ticket) -> Opening {
+pub(in crate::contract) fn opening(
+    account: &UserRecord,
+    session: LoginSession,
+    ticket: Ticket,
+) -> Opening {
     Opening {
         ticket,
         policy: policy(3, 15),
@@ -110,7 +114,10 @@ pub(super) fn opening(account: &UserRecord, session: LoginSession, ticket: Ticke
 }
 
 /// Keeps new accounts.
-pub(super) async fn keep(store: &dyn AccountStore, records: impl IntoIterator<Item = UserRecord>) {
+pub(in crate::contract) async fn keep(
+    store: &dyn AccountStore,
+    records: impl IntoIterator<Item = UserRecord>,
+) {
     for record in records {
         hold("a new account is kept", &store.add_account(record).await, &Ok(()));
     }
@@ -194,7 +201,7 @@ pub(super) async fn read(store: &dyn AccountStore) -> Vec<Account> {
 }
 
 /// The account of that name, which is there.
-pub(super) async fn read_one(store: &dyn AccountStore, name: &UserName) -> Account {
+pub(in crate::contract) async fn read_one(store: &dyn AccountStore, name: &UserName) -> Account {
     match store.find_account(name).await {
         Ok(Some(account)) => in_shape(account),
         other => panic!("contract broken: find_account() gives an account by its name: {other:?}"),
