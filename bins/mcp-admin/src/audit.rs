@@ -5,15 +5,15 @@ use std::ops::ControlFlow;
 
 use mcp_store::StoreError;
 use mcp_store_file::{AuditFilter, AuditLine, AuditLines, AuditReader};
+use mcp_store_postgres::PostgresAuditLines;
 use serde_json::{Value, json};
 
 use crate::cli::AuditArgs;
 use crate::desk::Desk;
 use crate::output::{Fault, escaped, warn};
-use crate::{accounts, when};
+use crate::{accounts, dsn, when};
 
 pub(crate) fn run(arguments: &AuditArgs, desk: &Desk) -> Result<(), Fault> {
-    let config = desk.config()?;
     let since = arguments.since.as_deref().map(|text| {
         when::since(text, desk.now).ok_or_else(|| {
             Fault::refused("--since takes how long ago, as in 30m, 1h, 7d or 2w, or a time")
@@ -24,17 +24,49 @@ pub(crate) fn run(arguments: &AuditArgs, desk: &Desk) -> Result<(), Fault> {
         since: since.transpose()?,
         user: arguments.user.as_deref().map(accounts::name).transpose()?,
     };
-    let path = config.audit.file.as_ref().unwrap_or(&config.state.directory);
-    let lines = AuditReader::new(path).lines(filter)?;
+    let lines = Lines::of(filter, desk)?;
     if arguments.follow { follow(lines, desk) } else { list(lines, desk) }
 }
 
+/// The record, wherever it is kept.
+pub(crate) enum Lines {
+    Files(AuditLines),
+    Rows(PostgresAuditLines),
+}
+
+impl Lines {
+    /// The lines that `filter` wants.
+    pub(crate) fn of(filter: AuditFilter, desk: &Desk) -> Result<Self, Fault> {
+        let config = desk.config()?;
+        if config.records_in_database() {
+            return Ok(Self::Rows(dsn::open(desk)?.audit_lines(filter)));
+        }
+        let path = config.audit.file.as_ref().unwrap_or(&config.state.directory);
+        Ok(Self::Files(AuditReader::new(path).lines(filter)?))
+    }
+
+    /// The next line that was written so far.
+    pub(crate) fn next(&mut self, desk: &Desk) -> Option<Result<AuditLine, StoreError>> {
+        match self {
+            Self::Files(lines) => lines.next(),
+            Self::Rows(lines) => desk.wait(lines.next()),
+        }
+    }
+
+    fn wait(&mut self, desk: &Desk) -> Result<AuditLine, StoreError> {
+        match self {
+            Self::Files(lines) => desk.wait(lines.wait()),
+            Self::Rows(lines) => desk.wait(lines.wait()),
+        }
+    }
+}
+
 /// Everything up to now. A line that cannot be read is told, and hides none of the others.
-fn list(lines: AuditLines, desk: &Desk) -> Result<(), Fault> {
+fn list(mut lines: Lines, desk: &Desk) -> Result<(), Fault> {
     let mut text = String::new();
     let mut events = Vec::new();
     let mut broken = None;
-    for line in lines {
+    while let Some(line) = lines.next(desk) {
         match line {
             Ok(line) => {
                 text.push_str(&told(&line));
@@ -47,16 +79,21 @@ fn list(lines: AuditLines, desk: &Desk) -> Result<(), Fault> {
     broken.map_or(Ok(()), |error| Err(error.into()))
 }
 
-/// Line for line, for ever. Ctrl-C ends it, and so does a reader that goes away.
-fn follow(mut lines: AuditLines, desk: &Desk) -> Result<(), Fault> {
+/// Line for line, for ever. Ctrl-C ends it, and so does a reader that goes away. What goes on to be
+/// wrong is told once.
+fn follow(mut lines: Lines, desk: &Desk) -> Result<(), Fault> {
+    let mut told_of = None;
     loop {
-        let line = match desk.wait(lines.wait()) {
+        let line = match lines.wait(desk) {
             Ok(line) => line,
             Err(error) => {
-                unread(error);
+                if told_of.as_ref() != Some(&error) {
+                    told_of = Some(unread(error));
+                }
                 continue;
             }
         };
+        told_of = None;
         if one_more(&line, desk)?.is_break() {
             return Ok(());
         }

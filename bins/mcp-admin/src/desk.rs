@@ -74,6 +74,6 @@ impl Desk {
             let actor = Actor::Operator(self.operator.clone());
             AuditEvent::new(self.now, action, AuditOutcome::Done, subject, actor)
         };
-        operator::record(self.config(), changes.into_iter().map(event));
+        operator::record(self, changes.into_iter().map(event));
     }
 }

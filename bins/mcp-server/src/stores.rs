@@ -12,7 +12,7 @@ use mcp_auth::{Accounts, Auth, JwtSettings, LoginSettings, OpenError};
 use mcp_config::{Config, HttpAuthConfig, Loaded, PasswordAlgorithm, PasswordsConfig, UserStore};
 use mcp_identity::{AuditLog, Clock, Entropy, NoAudit, Password, SigningSecret};
 use mcp_password::{Algorithm, Asker, Hasher};
-use mcp_store::{RecoveryStore, StoreError, StoreErrorKind, TokenStore};
+use mcp_store::{AttemptLedger, RecoveryStore, StoreError, StoreErrorKind, TokenStore};
 use mcp_store_file::{AuditFile, AuditFileSettings};
 use mcp_throttle::{LockoutPolicy, Quota};
 
@@ -46,6 +46,10 @@ struct Stores {
     tokens: Arc<dyn TokenStore>,
     /// Who judges logins, and where lost passwords are found again. `None`: nobody has an account.
     accounts: Option<(Accounts, Place)>,
+    /// The attempts to log in that servers have in common; `None`: there is one server.
+    attempts: Option<Arc<dyn AttemptLedger>>,
+    /// What happened to them.
+    audit: Arc<dyn AuditLog>,
     states: Vec<StoreState>,
     /// How long what was read last holds while they cannot be read; `None`: for ever.
     stands_in: Option<Duration>,
@@ -60,11 +64,11 @@ pub(crate) async fn open(
     around: &mut Surroundings<'_>,
 ) -> Result<Opened, StartFault> {
     let config = &loaded.config;
-    let (mail, audit) = Mail::open(config, open_audit(loaded, around)?)?;
     let stores = match config.users.store {
         UserStore::File => files::open(loaded, around).await?,
         UserStore::Postgres => postgres::open(loaded, around).await?,
     };
+    let (mail, audit) = Mail::open(config, stores.audit)?;
     let auth = &config.http.auth;
     let mut builder = Auth::builder(stores.tokens)
         .clock(Arc::clone(&around.clock))
@@ -84,6 +88,9 @@ pub(crate) async fn open(
     if let Some(jwt) = jwt_settings(auth)? {
         tracing::info!("A login over REST is answered with a JWT (HS256)");
         builder = builder.jwt(&jwt);
+    }
+    if let Some(attempts) = stores.attempts {
+        builder = builder.attempts(attempts);
     }
     let (auth, keeper) = builder.open().await.map_err(|fault| match fault {
         OpenError::Store(fault) => refuse(&fault),

@@ -53,3 +53,12 @@ pub struct Config {
     /// What it says while it runs.
     pub log: LogConfig,
 }
+
+impl Config {
+    /// Is the record of what happened kept in the database of the users? With many servers, there
+    /// is one of it, unless a file for it was named.
+    #[must_use]
+    pub fn records_in_database(&self) -> bool {
+        self.users.store == users::UserStore::Postgres && self.audit.file.is_none()
+    }
+}

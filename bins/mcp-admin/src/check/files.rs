@@ -155,6 +155,9 @@ fn state_database(config: &Config, desk: &Desk) -> Finding {
 }
 
 pub(super) fn audit_log(config: &Config, desk: &Desk) -> Finding {
+    if config.records_in_database() {
+        return Finding::ok(AUDIT, "in the table auth_events, beside the users");
+    }
     let path = config.audit.file.as_ref().unwrap_or(&config.state.directory);
     let since = desk.now.checked_sub(RECENT);
     let read = AuditReader::new(path).lines(AuditFilter { since, user: None });

@@ -1,12 +1,14 @@
 //! `tokens show`: all that is known of one token.
 
 use std::fmt::Write as _;
+use std::iter;
 use std::time::{Duration, SystemTime};
 
 use mcp_identity::{AuditAction, DatabaseName, DbRole, RoleName, TokenId, ToolName};
-use mcp_store_file::{AuditFilter, AuditLine, AuditReader};
+use mcp_store_file::{AuditFilter, AuditLine};
 
 use super::{Tokens, ambiguous, not_found, selectors};
+use crate::audit::Lines;
 use crate::output::{Fault, labelled, warn};
 use crate::when;
 
@@ -55,26 +57,17 @@ impl Tokens<'_> {
     /// The last use that was recorded: the first of its hour and address, as a server records
     /// them. What cannot be read of the log is said, and hides nothing else.
     fn last_used(&self, id: &TokenId) -> Option<SystemTime> {
-        let config = match self.desk.config() {
-            Ok(config) => config,
-            Err(fault) => {
-                warn(&format!("the audit log is not known: {}", fault.message()));
-                return None;
-            }
-        };
-        let path = config.audit.file.as_ref().unwrap_or(&config.state.directory);
-        let reader = AuditReader::new(path);
         let lately = self.desk.now.checked_sub(LATELY);
-        [lately, None].into_iter().find_map(|since| newest(&reader, since, id))
+        [lately, None].into_iter().find_map(|since| self.newest_use(since, id))
     }
-}
 
-fn newest(reader: &AuditReader, since: Option<SystemTime>, id: &TokenId) -> Option<SystemTime> {
-    let filter = AuditFilter { since, user: None };
-    let lines = reader.lines(filter);
-    let lines = lines.inspect_err(|error| warn(&error.to_string())).ok()?;
-    let uses = lines.filter_map(Result::ok).filter(|line| is_use(line, id));
-    uses.map(|line| line.time).max()
+    fn newest_use(&self, since: Option<SystemTime>, id: &TokenId) -> Option<SystemTime> {
+        let lines = Lines::of(AuditFilter { since, user: None }, self.desk);
+        let mut lines = lines.inspect_err(|fault| warn(fault.message())).ok()?;
+        let all = iter::from_fn(|| lines.next(self.desk));
+        let uses = all.filter_map(Result::ok).filter(|line| is_use(line, id));
+        uses.map(|line| line.time).max()
+    }
 }
 
 fn is_use(line: &AuditLine, id: &TokenId) -> bool {

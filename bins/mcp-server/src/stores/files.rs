@@ -7,7 +7,7 @@ use mcp_config::{Config, Loaded, Origin};
 use mcp_store::{AccountStore as _, StoreError, StoreErrorKind, TokenStore as _};
 use mcp_store_file::{FileAccounts, FileAccountsSettings, FileState, ServerHold, TokenFile};
 
-use super::{Stores, Surroundings, accounts_in, refuse, remove_expired};
+use super::{Stores, Surroundings, accounts_in, open_audit, refuse, remove_expired};
 use crate::fault::StartFault;
 use crate::health::StoreState;
 
@@ -16,6 +16,7 @@ pub(super) async fn open(
     loaded: &Loaded,
     around: &mut Surroundings<'_>,
 ) -> Result<Stores, StartFault> {
+    let audit = open_audit(loaded, around)?;
     let accounts = open_accounts(loaded, around).await?;
     let (tokens, tokens_state) = open_tokens(&loaded.config, accounts.is_some(), around).await?;
     let mut states = vec![StoreState::File(tokens_state)];
@@ -26,7 +27,8 @@ pub(super) async fn open(
             Some(accounts_in(store, &loaded.config, around).await?)
         }
     };
-    Ok(Stores { tokens, accounts, states, stands_in: None, can_be_read: true })
+    let (attempts, stands_in) = (None, None);
+    Ok(Stores { tokens, accounts, attempts, audit, states, stands_in, can_be_read: true })
 }
 
 async fn open_tokens(

@@ -1,15 +1,16 @@
 //! PostgreSQL, for any number of servers: tokens, accounts, and what is kept of them.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_config::{Config, Loaded, Origin, UsersConfig, UsersFallback};
 use mcp_connect::Target;
-use mcp_identity::RoleName;
+use mcp_identity::{AuditLog, RoleName};
 use mcp_store::{Account, AccountStore as _, StoreError, StoreErrorKind, TokenStore as _};
 use mcp_store_postgres::{ChannelState, PostgresKeeper, PostgresSettings, PostgresStore};
 
-use super::{Stores, Surroundings, accounts_in, refuse, remove_expired};
+use super::{Stores, Surroundings, accounts_in, open_audit, refuse, remove_expired};
 use crate::fault::StartFault;
 use crate::health::StoreState;
 use crate::tasks::Shutdown;
@@ -38,6 +39,7 @@ pub(super) async fn open(
     let closing = Arc::clone(&store);
     // What the others note when they end is still written.
     around.tasks.at_last(async move { closing.close() });
+    let audit = open_events(&store, loaded, around)?;
     let channel = store.channel();
     if is_up {
         count(&store, &place, around).await.map_err(|fault| refuse(&fault))?;
@@ -45,14 +47,39 @@ pub(super) async fn open(
     }
     describe(&config.users);
     let accounts = accounts_in(Arc::<PostgresStore>::clone(&store), config, around).await?;
+    let attempts = Arc::new(store.attempts(accounts.0.settings.attempt_limits()));
     let states = vec![StoreState::Channel(channel)];
     Ok(Stores {
         tokens: store,
         accounts: Some(accounts),
+        attempts: Some(attempts),
+        audit,
         states,
         stands_in: Some(stands_in(config)),
         can_be_read: is_up,
     })
+}
+
+/// The record that all servers write, unless a file for it was named.
+fn open_events(
+    store: &PostgresStore,
+    loaded: &Loaded,
+    around: &mut Surroundings<'_>,
+) -> Result<Arc<dyn AuditLog>, StartFault> {
+    if !loaded.config.records_in_database() {
+        return open_audit(loaded, around);
+    }
+    let days = NonZeroU32::new(loaded.config.audit.retention_days);
+    let opened = store.audit(days, Arc::clone(&around.clock), &*around.entropy);
+    let (log, writer) = opened.map_err(StartFault::ours)?;
+    let shutdown = around.shutdown.clone();
+    around.tasks.start("audit log", async move {
+        if let Err(fault) = writer.run(shutdown.requested()).await {
+            tracing::error!("The audit log is not complete: {fault}");
+        }
+    });
+    tracing::info!("Events are recorded in the table auth_events, beside the users");
+    Ok(Arc::new(log))
 }
 
 /// A store, and whether its database answers.

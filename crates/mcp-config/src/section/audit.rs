@@ -10,7 +10,13 @@ use crate::table::Key;
 use crate::value::Kind;
 
 pub(crate) const KEYS: &[Key] = &[
-    Key::new("audit.file", Kind::Path, Unset("`audit.jsonl` in `state.directory`")),
+    Key::new(
+        "audit.file",
+        Kind::Path,
+        Unset(
+            "`audit.jsonl` in `state.directory`; with `users.store: postgres`, the table `auth_events`",
+        ),
+    ),
     Key::new("audit.retention_days", Kind::Integer { min: 1, max: 36_500 }, Is("90")),
 ];
 
@@ -20,6 +26,6 @@ pub(crate) const KEYS: &[Key] = &[
 pub struct AuditConfig {
     /// The file that it is written to; those of earlier days stand beside it.
     pub file: Option<PathBuf>,
-    /// How long the files of earlier days are kept, in days.
+    /// How long the files of earlier days are kept, or the rows, in days.
     pub retention_days: u32,
 }
