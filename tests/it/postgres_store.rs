@@ -1,6 +1,7 @@
 //! Credentials in PostgreSQL: what a person, an operator and a hand at psql do, as servers see it.
 
 mod admin;
+mod first_users;
 mod outage;
 mod printed;
 mod servers;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use mcp_accounts_http::RecoveryHttp;
 use mcp_auth::{Accounts, Auth, Authenticate, OpenDoor};
 use mcp_config::{Config, DatabaseConfig, Loaded, Sources};
-use mcp_identity::{AuditLog, Clock, Entropy, NoAudit, Principal, SystemClock, SystemEntropy};
+use mcp_identity::{AuditLog, NoAudit, Principal, SystemClock, SystemEntropy};
 use mcp_listen::{DrainOutcome, Settings};
 use mcp_protocol::{Implementation, Server};
 use mcp_query::Databases;
@@ -66,9 +66,16 @@ async fn serve_with(
     let config = loaded.config.clone();
     let bound = listener::bind(&config, open_to_all)?;
     let (drain, draining) = ShutdownSwitch::new();
-    let parts = parts(&loaded, tasks, shutdown, &draining).await?;
-    let health = parts.health.clone();
     let bound_to = bound.local_addr().map_err(StartFault::ours)?;
+    let around = Surroundings {
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+        tasks: &mut *tasks,
+        shutdown,
+        beyond_loopback: !is_local(bound_to.ip()),
+    };
+    let parts = parts(&loaded, around, &draining).await?;
+    let health = parts.health.clone();
     let service = stack(parts, &config.http, bound_to.ip())?;
     let (bound, scheme) = tls::wrap(bound, &config.http.tls, tasks, shutdown)?;
     let serving = mcp_listen::Server::new(bound, settings(&config));
@@ -88,21 +95,13 @@ async fn serve_with(
 /// What the requests meet, with the tasks behind it started.
 async fn parts(
     loaded: &Loaded,
-    tasks: &mut Tasks,
-    shutdown: &Shutdown,
+    mut around: Surroundings<'_>,
     draining: &Shutdown,
 ) -> Result<Parts, StartFault> {
     let config = &loaded.config;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-    let around = Surroundings {
-        clock: Arc::clone(&clock),
-        entropy: Arc::clone(&entropy),
-        tasks: &mut *tasks,
-        shutdown,
-    };
     let Entrance { door, auth, accounts, states, audit, recovery } =
-        open_door(loaded, around).await?;
+        open_door(loaded, &mut around).await?;
+    let Surroundings { clock, entropy, tasks, shutdown, .. } = around;
     let health = Health::new(auth.clone(), states);
     let accounts = match (auth, accounts) {
         (Some(auth), Some(accounts)) => {
@@ -199,12 +198,12 @@ struct Entrance {
 }
 
 /// Who is let in: holders of credentials, or everybody if the operator said exactly that.
-async fn open_door(loaded: &Loaded, mut around: Surroundings<'_>) -> Result<Entrance, StartFault> {
+async fn open_door(loaded: &Loaded, around: &mut Surroundings<'_>) -> Result<Entrance, StartFault> {
     if !loaded.config.http.auth.enabled {
         let door = Arc::new(OpenDoor::let_everybody_in());
         // Nobody in particular does what is done here; it is recorded where that is asked for.
         let audit = match loaded.config.audit.file {
-            Some(_) => stores::open_audit(loaded, &mut around)?,
+            Some(_) => stores::open_audit(loaded, around)?,
             None => Arc::new(NoAudit),
         };
         return Ok(Entrance {
@@ -216,8 +215,7 @@ async fn open_door(loaded: &Loaded, mut around: Surroundings<'_>) -> Result<Entr
             recovery: None,
         });
     }
-    let Opened { auth, accounts, states, audit, recovery } =
-        stores::open(loaded, &mut around).await?;
+    let Opened { auth, accounts, states, audit, recovery } = stores::open(loaded, around).await?;
     let people = if auth.has_accounts() { " and user accounts" } else { "" };
     tracing::info!("Authentication is on: API tokens{people}");
     let door = Arc::new(auth.clone());

@@ -1,6 +1,7 @@
 //! The credential stores that the configuration names, and what judges by them.
 
 mod files;
+mod first_users;
 mod postgres;
 
 use std::num::NonZeroU32;
@@ -28,6 +29,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) tasks: &'a mut Tasks,
     pub(crate) shutdown: &'a Shutdown,
+    /// Others than this machine can come.
+    pub(crate) beyond_loopback: bool,
 }
 
 /// Who is let in, and how the stores behind are doing.
@@ -180,6 +183,17 @@ fn start_hasher(
     stored: Vec<Algorithm>,
     around: &Surroundings<'_>,
 ) -> Result<Hasher, StartFault> {
+    let mut settings = mcp_password::Settings::new(algorithm(config));
+    settings.also_stored = stored;
+    settings.queue_wait = config.passwords.queue_wait;
+    if let Some(workers) = config.passwords.hash_workers {
+        settings.workers = workers;
+    }
+    Hasher::start(&settings, Arc::clone(&around.entropy)).map_err(StartFault::ours)
+}
+
+/// How new passwords are hashed.
+fn algorithm(config: &Config) -> Algorithm {
     let store = config.users.store;
     let config = &config.passwords;
     let bcrypt = Algorithm::Bcrypt { cost: config.bcrypt_cost };
@@ -188,20 +202,13 @@ fn start_hasher(
         time: config.argon2_time,
         parallelism: config.argon2_parallelism,
     };
-    let algorithm = match (config.algorithm, store) {
+    match (config.algorithm, store) {
         // What a users file has always held.
         (PasswordAlgorithm::Auto, UserStore::File) | (PasswordAlgorithm::Bcrypt, _) => bcrypt,
         (PasswordAlgorithm::Auto, UserStore::Postgres) | (PasswordAlgorithm::Argon2id, _) => {
             argon2id
         }
-    };
-    let mut settings = mcp_password::Settings::new(algorithm);
-    settings.also_stored = stored;
-    settings.queue_wait = config.queue_wait;
-    if let Some(workers) = config.hash_workers {
-        settings.workers = workers;
     }
-    Hasher::start(&settings, Arc::clone(&around.entropy)).map_err(StartFault::ours)
 }
 
 /// As the configuration says, else a little longer than the dearest hash takes here and now.

@@ -61,5 +61,5 @@ pub use section::password_reset::PasswordResetConfig;
 pub use section::passwords::{PasswordAlgorithm, PasswordPolicy, PasswordsConfig};
 pub use section::smtp::SmtpConfig;
 pub use section::state::StateConfig;
-pub use section::users::{UserStore, UsersConfig, UsersFallback, UsersPool};
+pub use section::users::{UserStore, UsersBootstrap, UsersConfig, UsersFallback, UsersPool};
 pub use show::{Changed, Shown, changes, show};

@@ -49,6 +49,7 @@ mod accounts;
 mod attempts;
 mod audit;
 mod channel;
+mod configured;
 mod edit;
 mod fault;
 mod keeper;

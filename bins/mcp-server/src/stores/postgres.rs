@@ -10,6 +10,7 @@ use mcp_identity::{AuditLog, RoleName};
 use mcp_store::{Account, AccountStore as _, StoreError, StoreErrorKind, TokenStore as _};
 use mcp_store_postgres::{ChannelState, PostgresKeeper, PostgresSettings, PostgresStore};
 
+use super::first_users::FirstUsers;
 use super::{Stores, Surroundings, accounts_in, open_audit, refuse, remove_expired};
 use crate::fault::StartFault;
 use crate::health::StoreState;
@@ -41,12 +42,15 @@ pub(super) async fn open(
     around.tasks.at_last(async move { closing.close() });
     let audit = open_events(&store, loaded, around)?;
     let channel = store.channel();
+    let accounts = accounts_in(Arc::<PostgresStore>::clone(&store), config, around).await?;
     if is_up {
+        let (hasher, now) = (&*accounts.0.hasher, around.clock.now());
+        let first = FirstUsers { store: &store, hasher, audit: &*audit, now };
+        Box::pin(first.make(config, around.beyond_loopback)).await?;
         count(&store, &place, around).await.map_err(|fault| refuse(&fault))?;
         let _ = tokio::time::timeout(HEARING, channel.clone().until(true)).await;
     }
     describe(&config.users);
-    let accounts = accounts_in(Arc::<PostgresStore>::clone(&store), config, around).await?;
     let attempts = Arc::new(store.attempts(accounts.0.settings.attempt_limits()));
     let states = vec![StoreState::Channel(channel)];
     Ok(Stores {

@@ -11,6 +11,8 @@ use crate::table::Fallback::{Derived, Is, Unset};
 use crate::table::Key;
 use crate::value::{DurationText, Kind};
 
+const LINE: Kind =
+    Kind::Text { accepted: "one line of at most 255 bytes", check: |text| text.len() <= 255 };
 const LIFE: Kind = Kind::Duration { min_ms: 1_000, max_ms: 86_400_000 };
 
 pub(crate) const KEYS: &[Key] = &[
@@ -34,6 +36,11 @@ pub(crate) const KEYS: &[Key] = &[
     Key::new("users.pool.idle", Kind::Integer { min: 0, max: 1_000 }, Is("5")),
     Key::new("users.pool.lifetime", LIFE, Is("300s")),
     Key::new("users.pool.idle_time", LIFE, Is("60s")),
+    Key::new("users.create_demo_users", Kind::Bool, Is("false")).aliases(&["CREATE_DEMO_USERS"]),
+    Key::new("users.bootstrap.username", LINE, Is("admin")),
+    Key::new("users.bootstrap.email", LINE, Unset("none")).aliases(&["PLATFORM_ADMIN_EMAIL"]),
+    Key::new("users.bootstrap.password", Kind::Secret, Unset("none: no user is made"))
+        .aliases(&["PLATFORM_ADMIN_PASSWORD"]),
     Key::new("users.allow_shared_auth_database", Kind::Bool, Is("false")),
 ];
 
@@ -64,6 +71,12 @@ pub struct UsersConfig {
     pub cache_max_stale: Duration,
     /// The connections to that database.
     pub pool: UsersPool,
+    /// Where PostgreSQL keeps no user yet, make `admin`, `operator` and `viewer` with the passwords
+    /// that everybody knows, to be changed at the first login. While one of them works, only
+    /// loopback is listened on.
+    pub create_demo_users: bool,
+    /// The first admin in PostgreSQL.
+    pub bootstrap: UsersBootstrap,
     /// Serve a database in which the login of the queries can read this server's own accounts,
     /// sessions or reset tokens.
     pub allow_shared_auth_database: bool,
@@ -85,6 +98,19 @@ pub struct UsersPool {
     #[serde(deserialize_with = "DurationText::deserialize")]
     #[schemars(with = "DurationText")]
     pub idle_time: Duration,
+}
+
+/// The first admin in PostgreSQL.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UsersBootstrap {
+    /// The name.
+    pub username: String,
+    /// The address.
+    pub email: Option<String>,
+    /// The password. Where there is no user yet, it makes this admin; when it was changed since it
+    /// was applied last, this admin gets it at the next start, once, and old sessions end.
+    pub password: Option<Secret>,
 }
 
 /// Where credentials are kept.

@@ -1,0 +1,85 @@
+//! Who is there when nobody made a user: nobody, unless the configuration asks for it.
+
+use support::ServerProcess;
+
+use super::{PASSWORD, by_hand, installed, logs_in, opens, session};
+
+const NEXT: &str = "NewPassword456!";
+
+fn stop(mut server: ServerProcess) {
+    server.signal("TERM");
+    assert!(server.wait().success());
+}
+
+fn admin_with(password: &str) -> String {
+    format!("  bootstrap:\n    email: root@example.com\n    password: \"{password}\"\n")
+}
+
+#[test]
+fn the_configured_admin_is_made_once_and_a_changed_password_is_applied_once() {
+    let installation = installed("");
+    let configure = |password: &str| {
+        let dsn = installation.postgres().dsn_as("keeper", "people");
+        let users = format!("users:\n  database_dsn: \"{dsn}\"\n{}", admin_with(password));
+        installation.write_config(&format!("{}{users}", super::QUICK));
+    };
+    configure(PASSWORD);
+    let server = installation.start();
+    assert!(logs_in(server.address(), "admin", PASSWORD));
+    let made = by_hand(&installation, "SELECT username, email, is_admin FROM users");
+    assert_eq!(made, "admin|root@example.com|t\n");
+    installation.set_password("admin", "OwnersPassword789!", &[]);
+    stop(server);
+
+    let server = installation.start();
+    let to = server.address();
+    assert!(logs_in(to, "admin", "OwnersPassword789!"), "it was applied, and stays the owner's");
+    let old = session(to, "admin", "OwnersPassword789!");
+    stop(server);
+
+    configure(NEXT);
+    let server = installation.start();
+    let to = server.address();
+    assert!(logs_in(to, "admin", NEXT) && !logs_in(to, "admin", "OwnersPassword789!"));
+    assert!(!opens(to, &old), "old sessions end");
+    assert!(!server.log().contains(NEXT));
+}
+
+#[test]
+fn a_configured_password_that_breaks_the_policy_stops_the_start() {
+    let installation = installed(&admin_with("changeme"));
+    let mut server = installation.start();
+    assert_eq!(server.wait().code(), Some(1));
+    server.wait_for_line("ERROR: users.bootstrap.password: ");
+    assert!(!server.log().contains("changeme"));
+    assert_eq!(by_hand(&installation, "SELECT count(*) FROM users"), "0\n");
+}
+
+#[test]
+fn the_known_users_are_made_when_asked_for_and_keep_the_server_on_this_machine() {
+    let installation = installed("  create_demo_users: true\n");
+    let server = installation.start();
+    let _ = server.address();
+    let made = "SELECT username, roles, password_change_required FROM users ORDER BY username";
+    assert_eq!(
+        by_hand(&installation, made),
+        "admin|[\"admin\"]|t\noperator|[\"operator\"]|t\nviewer|[\"viewer\"]|t\n"
+    );
+    stop(server);
+    let config = std::fs::read_to_string(installation.config()).unwrap();
+    let beyond = config.replace("127.0.0.1:0", "0.0.0.0:0");
+    assert_ne!(beyond, config);
+    std::fs::write(installation.config(), beyond).unwrap();
+    let mut refused = installation.start();
+    assert_eq!(refused.wait().code(), Some(1));
+    refused.wait_for_line("ERROR: admin still has the password of the demonstration");
+    for name in ["admin", "operator"] {
+        installation.set_password(name, NEXT, &[]);
+    }
+    let mut refused = installation.start();
+    assert_eq!(refused.wait().code(), Some(1));
+    refused.wait_for_line("ERROR: viewer still has the password of the demonstration");
+    assert!(installation.admin(&["users", "disable", "viewer"]).status.success());
+    let server = installation.start();
+    let _ = server.address();
+}
