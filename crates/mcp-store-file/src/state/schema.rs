@@ -23,8 +23,8 @@ const OURS: isize = STEPS.len().cast_signed();
 /// Refuses a database that is not ours or that a newer release wrote.
 pub(super) fn check(db: &Connection, path: &Path) -> Result<(), StoreError> {
     let reading = |error| fault(path, "read its layout", &error);
-    let application: i32 = number(db, "PRAGMA application_id").map_err(reading)?;
-    let tables: i64 = number(db, "SELECT count(*) FROM sqlite_schema").map_err(reading)?;
+    let application: i32 = value(db, "PRAGMA application_id").map_err(reading)?;
+    let tables: i64 = value(db, "SELECT count(*) FROM sqlite_schema").map_err(reading)?;
     if application != APPLICATION && (application != 0 || tables != 0) {
         return Err(refused(shown(path), "it is a database of something else")
             .hint("name another folder in state.directory"));
@@ -40,22 +40,80 @@ pub(super) fn check(db: &Connection, path: &Path) -> Result<(), StoreError> {
 
 /// Brings an older layout, or an empty file, to ours: as a whole or not at all.
 pub(super) fn migrate(db: &Connection) -> rusqlite::Result<()> {
-    if layout(db)? == OURS {
+    take(db, STEPS)
+}
+
+/// Takes those of all steps that the database has not taken yet.
+fn take(db: &Connection, steps: &[&str]) -> rusqlite::Result<()> {
+    let last = steps.len().cast_signed();
+    if layout(db)? == last {
         return Ok(());
     }
     let change = Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
-    for step in STEPS.iter().skip(layout(&change)?.unsigned_abs()) {
+    for step in steps.iter().skip(layout(&change)?.unsigned_abs()) {
         change.execute_batch(step)?;
     }
     change.pragma_update(None, "application_id", APPLICATION)?;
-    change.pragma_update(None, "user_version", OURS)?;
+    change.pragma_update(None, "user_version", last)?;
     change.commit()
 }
 
 fn layout(db: &Connection) -> rusqlite::Result<isize> {
-    number(db, "PRAGMA user_version")
+    value(db, "PRAGMA user_version")
 }
 
-fn number<T: FromSql>(db: &Connection, statement: &str) -> rusqlite::Result<T> {
+fn value<T: FromSql>(db: &Connection, statement: &str) -> rusqlite::Result<T> {
     db.query_row(statement, (), |row| row.get(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The layout of the first release, with a session in it.
+    fn first() -> Connection {
+        let db = Connection::open_in_memory().unwrap();
+        take(&db, &STEPS[..1]).unwrap();
+        let session = "INSERT INTO session VALUES (1, 'id', 'hash', 'alice', 2, 'Alice', 3, 4, 5, \
+                       '::1', NULL)";
+        db.execute(session, ()).unwrap();
+        db
+    }
+
+    fn shown(db: &Connection) -> String {
+        value(db, "SELECT shown FROM session WHERE id = 'id' AND expires_at = 4").unwrap()
+    }
+
+    fn objects(db: &Connection) -> Vec<String> {
+        let made = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name";
+        let mut objects = db.prepare(made).unwrap();
+        objects.query_map((), |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn an_older_layout_becomes_the_newest_and_keeps_its_rows() {
+        let db = first();
+        let colour = "ALTER TABLE session ADD COLUMN colour TEXT NOT NULL DEFAULT 'grey'";
+        let bright = "UPDATE session SET colour = 'bright ' || colour";
+        for _ in 0..2 {
+            take(&db, &[STEPS[0], colour, bright]).unwrap();
+            assert_eq!(layout(&db), Ok(3));
+            assert_eq!(shown(&db), "Alice");
+            let colour: String = value(&db, "SELECT colour FROM session").unwrap();
+            assert_eq!(colour, "bright grey", "each step is taken once");
+        }
+        check(&first(), Path::new("state.db")).unwrap();
+    }
+
+    #[test]
+    fn a_step_that_fails_leaves_the_older_layout_as_it_was() {
+        let db = first();
+        let before = objects(&db);
+        let colour = "ALTER TABLE session ADD COLUMN colour TEXT; DELETE FROM session;";
+        let broken = "CREATE TABLE more (one) STRICT";
+        take(&db, &[STEPS[0], colour, broken]).unwrap_err();
+        assert_eq!(layout(&db), Ok(1));
+        assert_eq!(objects(&db), before);
+        assert_eq!(shown(&db), "Alice");
+    }
 }
