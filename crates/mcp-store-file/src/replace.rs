@@ -3,11 +3,12 @@
 use std::ffi::OsString;
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write as _};
+use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use mcp_store::{StoreError, StoreErrorKind};
-use rustix::fs::{Gid, Uid};
+use rustix::fs::{Dir, Gid, Uid};
 
 use crate::access::{Owner, denied, effective_user};
 use crate::fault::{WithHint as _, system};
@@ -94,14 +95,21 @@ pub(crate) fn temporary(path: &Path, folder: &Path) -> Result<tempfile::NamedTem
 /// cannot be removed does no harm.
 pub(crate) fn sweep(path: &Path, folder: &Path) {
     let prefix = prefix_of(path);
-    let Ok(files) = fs::read_dir(folder) else { return };
-    for file in files.flatten() {
-        let name = file.file_name();
+    let Ok(names) = names_in(folder) else { return };
+    for name in names.map_while(Result::ok) {
         let bytes = name.as_encoded_bytes();
         if bytes.starts_with(prefix.as_encoded_bytes()) && bytes.ends_with(SUFFIX.as_bytes()) {
-            let _ = fs::remove_file(file.path());
+            let _ = fs::remove_file(folder.join(name));
         }
     }
+}
+
+/// The names in a folder, `.` and `..` among them. Not read by the standard library, which panics
+/// when the folder cannot be closed afterwards (an I/O error of a network file system): what was
+/// read is none the worse for that.
+pub(crate) fn names_in(folder: &Path) -> io::Result<impl Iterator<Item = io::Result<OsString>>> {
+    let names = Dir::new(File::open(folder)?)?;
+    Ok(names.map(|entry| Ok(OsString::from_vec(entry?.file_name().to_bytes().to_vec()))))
 }
 
 fn prefix_of(path: &Path) -> OsString {

@@ -6,7 +6,7 @@ use std::{fs, io};
 
 use jiff::civil::Date;
 
-use crate::replace::folder_of;
+use crate::replace::{folder_of, names_in};
 
 /// The name of the current file where only a folder is given.
 const DEFAULT: &str = "audit.jsonl";
@@ -68,8 +68,8 @@ impl Names {
     /// The files of days gone by, oldest first.
     pub(super) fn list(&self) -> io::Result<Vec<Rotated>> {
         let mut found = Vec::new();
-        for file in fs::read_dir(&self.folder)? {
-            found.extend(self.parse(&file?.file_name()));
+        for name in names_in(&self.folder)? {
+            found.extend(self.parse(&name?));
         }
         found.sort_unstable();
         Ok(found)
