@@ -29,7 +29,7 @@ usage: cargo xtask TASK [ARGUMENTS]
   ci [--skip-test] [--advisories]
                         all that a change must pass
   conformance           the protocol's own conformance suite, in both eras
-  faults                the durable files while each system call of mcp-admin fails in turn
+  faults                the durable files while each system call that changes them fails
   fuzz [TARGET] [--seconds N]
                         what strangers may send, at random, against the protocol
   tidy                  the rules of docs/architecture.md and docs/style.md that can be checked

@@ -12,18 +12,17 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use tempfile::TempDir;
 
 use crate::fault::Fault;
-use crate::table::{CONFIG, Row};
+use crate::table::{CONFIG, Program, Row};
 
 /// To whom root gives the files: what root's tool writes must stay theirs. No account needs to
 /// have the number.
 const SOMEBODY: u32 = 65_534;
 
-/// Where all cases happen: one folder, and a copy of the program that everybody may run.
+/// Where all cases happen: one folder, and copies of the programs that everybody may run.
 pub(crate) struct Ground {
     folder: TempDir,
     /// Where the folders of the cases are.
     cases: TempDir,
-    program: PathBuf,
     /// Who runs this.
     us: u32,
 }
@@ -82,20 +81,22 @@ impl Ground {
         let folder = tempfile::tempdir().expect("a folder");
         let us = fs::metadata(folder.path()).expect("the folder is there").uid();
         open_to_all(folder.path());
-        let program = folder.path().join("mcp-admin");
-        fs::copy(support::binary("mcp-admin"), &program).expect("the program can be copied");
-        open_to_all(&program);
+        for program in [Program::Admin, Program::Server].map(Program::name) {
+            let copy = folder.path().join(program);
+            fs::copy(support::binary(program), &copy).expect("the program can be copied");
+            open_to_all(&copy);
+        }
         let cases = in_memory().unwrap_or_else(|| tempfile::tempdir().expect("a folder"));
         open_to_all(cases.path());
-        Self { folder, cases, program, us }
+        Self { folder, cases, us }
     }
 
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    pub(crate) fn program(&self) -> &Path {
-        &self.program
+    pub(crate) fn program(&self, program: Program) -> PathBuf {
+        self.path().join(program.name())
     }
 
     /// Is the owner of the files somebody else than who runs the commands?
@@ -107,8 +108,7 @@ impl Ground {
     pub(crate) fn case<'a>(&'a self, row: &'a Row) -> Case<'a> {
         let folder = tempfile::tempdir_in(self.cases.path()).expect("a folder");
         let case = Case { ground: self, row, folder };
-        let (name, text) = CONFIG;
-        case.put(name, text);
+        case.put(CONFIG, row.config);
         if let Some(text) = row.before {
             case.put(row.file, text);
         }
@@ -131,7 +131,14 @@ impl Case<'_> {
     /// Runs the command of the row with a fault; gives what it said, and its trace.
     pub(crate) fn run(&self, fault: Fault<'_>) -> (Ran, String) {
         let log = self.path().with_extension("trace");
-        let mut command = fault.around(&self.ground.program, self.path(), &log);
+        let program = self.row.program;
+        let mut command = fault.around(&self.ground.program(program), self.path(), &log);
+        if program == Program::Server {
+            // strace runs as he does, and its trace lies where only we may make a file.
+            fs::write(&log, "").expect("a file can be written");
+            self.ground.give(&log);
+            self.as_owner(&mut command);
+        }
         let ran = self.finish(&mut command, self.row.arguments);
         let traced = fs::read(&log).unwrap_or_default();
         let _ = fs::remove_file(&log);
@@ -140,21 +147,30 @@ impl Case<'_> {
 
     /// Runs another command in peace.
     pub(crate) fn admin(&self, arguments: &[&str]) -> Ran {
-        self.finish(&mut Command::new(&self.ground.program), arguments)
+        self.finish(&mut self.tool(), arguments)
     }
 
     /// The same as the owner of the files, as the service would.
     pub(crate) fn admin_as_owner(&self, arguments: &[&str]) -> Ran {
-        let mut command = Command::new(&self.ground.program);
-        if self.ground.is_root() {
-            command.uid(SOMEBODY).gid(SOMEBODY);
-        }
+        let mut command = self.tool();
+        self.as_owner(&mut command);
         self.finish(&mut command, arguments)
     }
 
     /// Starts another command in peace.
     pub(crate) fn start(&self, arguments: &[&str]) -> Child {
-        self.spawn(&mut Command::new(&self.ground.program), arguments)
+        self.spawn(&mut self.tool(), arguments)
+    }
+
+    fn tool(&self) -> Command {
+        Command::new(self.ground.program(Program::Admin))
+    }
+
+    /// Has a command run as the owner of the files.
+    fn as_owner(&self, command: &mut Command) {
+        if self.ground.is_root() {
+            command.uid(SOMEBODY).gid(SOMEBODY);
+        }
     }
 
     /// The file of the row.
@@ -202,7 +218,7 @@ impl Case<'_> {
 
     /// In this folder, with nothing of our environment.
     fn spawn(&self, command: &mut Command, arguments: &[&str]) -> Child {
-        command.arg("--config").arg(self.path().join(CONFIG.0)).args(arguments);
+        command.arg("--config").arg(self.path().join(CONFIG)).args(arguments);
         command.env_clear().env("TMPDIR", self.path()).current_dir("/");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the command starts");

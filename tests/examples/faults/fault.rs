@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::process::Command;
 
+use crate::table::Program;
 use crate::trace::{self, End, Site};
 
 /// What strace does to one run, or the limit that it is given.
@@ -35,13 +36,17 @@ const NO_FILE: [&str; 3] = ["getrandom", "getcwd", "exit_group"];
 /// The limits of size lie so far apart, in bytes. Odd, so that they fall on every kind of place.
 const STEP: usize = 13;
 
-/// Every fault of a command that makes these calls and leaves so many bytes.
-pub(crate) fn all(sites: &[Site], bytes: usize) -> Vec<Fault<'_>> {
+/// Every fault of a program that makes these calls and leaves so many bytes.
+pub(crate) fn all(program: Program, sites: &[Site], bytes: usize) -> Vec<Fault<'_>> {
     let mut faults = Vec::new();
     for (from, site) in sites.iter().enumerate() {
         faults.push(Fault::Kill(site));
-        if site.name != "exit_group" {
-            faults.extend(ERRORS.map(|error| Fault::Error(site, error)));
+        if site.name == "exit_group" {
+            continue;
+        }
+        faults.extend(ERRORS.map(|error| Fault::Error(site, error)));
+        // The threads of the server call each other with `read` and `write`, which must not fail.
+        if program == Program::Admin {
             faults.push(Fault::DiskGone { sites, from });
         }
     }
@@ -51,7 +56,24 @@ pub(crate) fn all(sites: &[Site], bytes: usize) -> Vec<Fault<'_>> {
     faults
 }
 
-impl Fault<'_> {
+impl<'a> Fault<'a> {
+    /// The call at which it happens, if it is one.
+    pub(crate) fn site(self) -> Option<&'a Site> {
+        match self {
+            Self::Kill(site) | Self::Error(site, _) => Some(site),
+            Self::None | Self::DiskGone { .. } | Self::Full(_) | Self::Torn(_) => None,
+        }
+    }
+
+    /// The same at another call.
+    pub(crate) fn at(self, site: &'a Site) -> Self {
+        match self {
+            Self::Kill(_) => Self::Kill(site),
+            Self::Error(_, error) => Self::Error(site, error),
+            Self::None | Self::DiskGone { .. } | Self::Full(_) | Self::Torn(_) => self,
+        }
+    }
+
     /// The command that runs `program` in `folder` with this fault and leaves a trace of it, if
     /// there can be one, in `log`.
     pub(crate) fn around(self, program: &Path, folder: &Path, log: &Path) -> Command {
@@ -92,10 +114,7 @@ impl Fault<'_> {
 
     /// The path of which strace is to heed the calls alone.
     fn path(self, folder: &Path) -> Option<String> {
-        match self {
-            Self::Kill(site) | Self::Error(site, _) => site.path(&folder.to_string_lossy()),
-            Self::None | Self::DiskGone { .. } | Self::Full(_) | Self::Torn(_) => None,
-        }
+        self.site()?.path(&folder.to_string_lossy())
     }
 
     /// Does the trace show that it happened, and where it was meant to?

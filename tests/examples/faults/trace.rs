@@ -3,12 +3,15 @@
 //! strace counts the calls of a name in each thread by itself, and what it is told to do to the
 //! n-th it does in every thread that comes so far. A call whose number another thread has as well
 //! is told from that by the path that it is about: then strace heeds, and counts, only the calls
-//! about that path.
+//! about that path. The other threads of a server do not come equally far in each run, so that
+//! there a path decides wherever there is one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+
+use crate::table::Program;
 
 /// Stands for the folder of a case, which is another one in each run.
 const FOLDER: &str = "…";
@@ -17,6 +20,7 @@ const FOLDER: &str = "…";
 const ROOTS: [char; 2] = ['…', '/'];
 
 /// One system call of a run without a fault.
+#[derive(Clone)]
 pub(crate) struct Site {
     pub(crate) name: String,
     /// Among the calls of that name in its thread, from the start of the program, that are about
@@ -26,6 +30,10 @@ pub(crate) struct Site {
     about: Option<String>,
     /// What the call is about first, so that it is known again.
     place: Option<String>,
+    /// Among the calls of that name in its thread that are about that first; from 1.
+    turn: usize,
+    /// Must it be the first thread that makes it?
+    in_first_thread: bool,
     /// The call as it was, without the folder.
     shown: String,
 }
@@ -104,19 +112,40 @@ pub(crate) fn obstacle(program: &Path, log: &Path) -> Option<String> {
     }
 }
 
-/// The calls that may fail: those from the first on that names the folder.
-pub(crate) fn sites(log: &str, folder: &str) -> Vec<Site> {
+/// The calls that may fail: those from the first on that names the folder; of a server, those of
+/// its first thread that are about it.
+pub(crate) fn sites(program: Program, log: &str, folder: &str) -> Vec<Site> {
     let calls = calls(log, folder);
     let numbers = Numbers::of(&calls);
     let begun = calls.iter().position(Call::is_in_the_folder).unwrap_or(calls.len());
-    let sites = calls[begun..].iter().filter(|call| !OF_NO_CONSEQUENCE.contains(&call.name));
-    sites.map(|call| numbers.site(call)).collect()
+    let first = calls.first().map_or("", |call| call.thread);
+    let sites = calls[begun..].iter().filter(|call| match program {
+        Program::Admin => !OF_NO_CONSEQUENCE.contains(&call.name),
+        Program::Server => call.thread == first && call.is_in_the_folder(),
+    });
+    sites.map(|call| numbers.site(program, call)).collect()
+}
+
+/// The same call of a server in another run, where it may have another number: how often its
+/// first thread wakes another one, which is a `write`, differs.
+pub(crate) fn again(log: &str, folder: &str, site: &Site) -> Option<Site> {
+    let calls = calls(log, folder);
+    let first = calls.first()?.thread;
+    let call = calls.iter().find(|call| {
+        site.in_first_thread
+            && call.thread == first
+            && call.name == site.name
+            && call.turn == site.turn
+            && call.places.first() == site.place.as_ref()
+    })?;
+    Some(Site { occurrence: call.number, ..site.clone() })
 }
 
 /// Did what `mark` stands for happen in the run, and in the call that was meant?
 pub(crate) fn met(log: &str, folder: &str, site: &Site, end: End) -> bool {
     let calls = calls(log, folder);
     let killed = log.lines().any(|line| line.contains("+++ killed by SIGKILL +++"));
+    let first = calls.first().map_or("", |call| call.thread);
     calls.iter().enumerate().any(|(turn, call)| {
         let is_last = !calls[turn + 1..].iter().any(|later| later.thread == call.thread);
         let ended = match end {
@@ -125,6 +154,7 @@ pub(crate) fn met(log: &str, folder: &str, site: &Site, end: End) -> bool {
         };
         // A trace of the calls about one path counts those alone, as the site does.
         ended
+            && (call.thread == first || !site.in_first_thread)
             && call.name == site.name
             && call.number == site.occurrence
             && call.places.first() == site.place.as_ref()
@@ -157,6 +187,8 @@ struct Call<'a> {
     number: usize,
     /// The paths that it is about, without the folder and what is random in a name.
     places: Vec<String>,
+    /// Among the calls of that name in its thread that are about the same first; from 1.
+    turn: usize,
 }
 
 impl Call<'_> {
@@ -200,30 +232,31 @@ impl<'a> Numbers<'a> {
         numbers
     }
 
-    fn site(&self, call: &Call<'a>) -> Site {
+    fn site(&self, program: Program, call: &Call<'a>) -> Site {
         let is_only = |threads: &BTreeMap<&str, usize>, number: usize| {
             threads.iter().all(|(thread, most)| *thread == call.thread || *most < number)
         };
         let (mut about, mut occurrence) = (None, call.number);
-        if !is_only(&self.of_names[call.name], call.number) {
+        let is_server = program == Program::Server;
+        if is_server || !is_only(&self.of_names[call.name], call.number) {
             let own = &self.own[&(call.thread, call.name, call.number)];
             let only = own.iter().find(|(path, number)| {
                 is_only(&self.of_paths[&(call.name, path.clone())], *number)
             });
             // Without one the run is tried all the same, and told of if another call is hit.
-            if let Some((path, number)) = only {
+            if let Some((path, number)) = only.or(own.first().filter(|_| is_server)) {
                 (about, occurrence) = (Some(path.clone()), *number);
             }
         }
         let (name, place) = (call.name.to_owned(), call.places.first().cloned());
         let shown = call.text.chars().take(110).collect();
-        Site { name, occurrence, about, place, shown }
+        Site { name, occurrence, about, place, turn: call.turn, in_first_thread: is_server, shown }
     }
 }
 
 /// Holds that the new file was on disk before it took the name, and the name before anything was
 /// said. No kill shows that: what was written is there without it, until the power is cut.
-pub(crate) fn order(log: &str, folder: &str, file: &str) -> Result<(), String> {
+pub(crate) fn order(program: Program, log: &str, folder: &str, file: &str) -> Result<(), String> {
     let calls = calls(log, folder);
     let target = format!("\"{FOLDER}/{file}\"");
     let renamed = calls.iter().rposition(|call| {
@@ -240,7 +273,11 @@ pub(crate) fn order(log: &str, folder: &str, file: &str) -> Result<(), String> {
     if !calls[..renamed].iter().any(synced(temporary)) {
         return Err("the new file has its name before it is on disk".to_owned());
     }
-    let told = calls[renamed..].iter().position(|call| call.text.starts_with("write(1<"));
+    // Other threads of a server write to its log as well, and of other things.
+    let told = calls[renamed..].iter().position(|call| {
+        call.text.starts_with(program.tells())
+            && (program == Program::Admin || call.thread == calls[renamed].thread)
+    });
     let told = told.map_or(calls.len(), |after| renamed + after);
     if calls[renamed..told].iter().any(synced(FOLDER)) {
         return Ok(());
@@ -257,6 +294,7 @@ fn squeezed(call: &str) -> String {
 fn calls<'a>(log: &'a str, folder: &str) -> Vec<Call<'a>> {
     let mut calls: Vec<Call<'a>> = Vec::new();
     let mut numbers: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    let mut turns: BTreeMap<(&str, &str, Option<String>), usize> = BTreeMap::new();
     for line in log.lines() {
         let Some((thread, rest)) = line.split_once(' ') else { continue };
         let rest = rest.trim_start();
@@ -278,7 +316,9 @@ fn calls<'a>(log: &'a str, folder: &str) -> Vec<Call<'a>> {
         *number += 1;
         let text = rest.replace(folder, FOLDER);
         let places = places(&text);
-        calls.push(Call { thread, name, text, number: *number, places });
+        let turn = turns.entry((thread, name, places.first().cloned())).or_default();
+        *turn += 1;
+        calls.push(Call { thread, name, text, number: *number, places, turn: *turn });
     }
     calls
 }

@@ -8,8 +8,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::case::{Case, Ground, Kept, Ran};
 use crate::fault::Fault;
-use crate::table::{Row, Subject};
-use crate::trace;
+use crate::table::{Program, Row, Subject};
+use crate::{start, trace};
 
 /// What a process dies of that writes more than it may, and of nothing else here.
 const SIGXFSZ: i32 = 25;
@@ -33,7 +33,7 @@ pub(crate) struct Reference {
 
 /// Which of the two files lies there.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
+pub(crate) enum State {
     Old,
     New,
 }
@@ -45,7 +45,8 @@ impl Reference {
         let before = case.kept();
         let (ran, trace) = case.run(Fault::None);
         let after = case.kept();
-        let (Some(0), Some(after)) = (ran.status.code(), after) else {
+        let after = after.filter(|_| ran.status.code() == Some(row.program.ends()));
+        let Some(after) = after else {
             return Err(format!("it does not work without a fault: {}", ran.stderr));
         };
         if before.as_ref() == Some(&after) {
@@ -55,7 +56,7 @@ impl Reference {
             return Err(format!("it leaves a file in wrong hands: {file}"));
         }
         let folder = case.path().to_string_lossy().into_owned();
-        trace::order(&trace, &folder, row.file)?;
+        trace::order(row.program, &trace, &folder, row.file)?;
         let names = case.names();
         Ok(Self { trace, folder, before, after, stdout: ran.stdout, names })
     }
@@ -71,7 +72,7 @@ pub(crate) fn judge(
 ) -> Result<(), String> {
     let kept = case.kept();
     let state = state(row, reference, kept.as_ref())?;
-    exit(fault, ran)?;
+    exit(row.program, fault, ran)?;
     if let Some(kept) = &kept {
         if kept.rights() != reference.after.rights() {
             return Err(format!("the file is in wrong hands: {}", kept.rights()));
@@ -79,7 +80,10 @@ pub(crate) fn judge(
         let listed = case.admin(row.list);
         ended_well(&listed, "the list afterwards")?;
     }
-    told(row, reference, fault, ran, (state, kept.as_ref()))?;
+    match row.program {
+        Program::Admin => told(row, reference, fault, ran, (state, kept.as_ref()))?,
+        Program::Server => start::told(fault, ran, state)?,
+    }
     if fault.leaves_a_voice() {
         no_strangers_yet(case, reference, "right after it")?;
     }
@@ -119,14 +123,15 @@ fn steady(text: &str, old: &str, volatile: &[&str]) -> Vec<String> {
     text.split('\n').map(line).collect()
 }
 
-fn exit(fault: Fault<'_>, ran: &Ran) -> Result<(), String> {
-    let (code, signal) = (ran.status.code(), ran.status.signal());
+fn exit(program: Program, fault: Fault<'_>, ran: &Ran) -> Result<(), String> {
+    let signal = ran.status.signal();
+    let ended = ran.status.code().is_some_and(|code| code == program.ends() || code == 2);
     let fine = match fault {
         Fault::Kill(_) => signal == Some(SIGKILL),
-        Fault::Torn(_) => signal == Some(SIGXFSZ) || matches!(code, Some(0 | 2)),
-        _ => matches!(code, Some(0 | 2)),
+        Fault::Torn(_) => signal == Some(SIGXFSZ) || ended,
+        _ => ended,
     };
-    if fine { Ok(()) } else { Err(format!("it ended with {}: {}", ran.status, ran.stderr.trim())) }
+    if fine { Ok(()) } else { Err(format!("it ended with {}:\n{}", ran.status, ran.stderr.trim())) }
 }
 
 /// What was said agrees with what is in the file.

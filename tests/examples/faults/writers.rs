@@ -231,7 +231,7 @@ fn nothing_left(case: &Case<'_>) -> Result<(), String> {
     let file = ROWS[0].file;
     // The record of what happened lies beside it, too.
     let expected =
-        [CONFIG.0.to_owned(), file.to_owned(), format!("{file}.lock"), "audit.jsonl".to_owned()];
+        [CONFIG.to_owned(), file.to_owned(), format!("{file}.lock"), "audit.jsonl".to_owned()];
     match case.names().into_iter().find(|name| !expected.contains(name)) {
         Some(name) => Err(format!("{name} is left")),
         None => Ok(()),
