@@ -8,7 +8,8 @@ use crate::accounts_rest::{House, PASSWORD, REGISTRATION};
 fn ask_everything(house: &House, token: &str, options: &[&str]) {
     let mut client = clients::python("python-openapi", "openapi.py");
     client.arg(format!("http://{}", house.server.address())).arg(token).args(options);
-    let output = client.output().unwrap();
+    // It keeps what it learnt where it runs.
+    let output = client.current_dir(house.installation.path()).output().unwrap();
     let told = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
     assert!(told.contains(" passed"), "{told}");

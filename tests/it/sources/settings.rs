@@ -124,6 +124,8 @@ fn the_printed_environment_variables_are_in_force() {
     let server = place.serve(&format!("{ENVIRONMENT}{SERVE}"));
     server.wait_for_line(LIMIT_AS_PRINTED);
     server.wait_for_line(LOCKOUT_AS_PRINTED);
+    // One server at a time keeps its state there.
+    drop(server);
     // Printed are mostly the defaults; others show who is heard, and the environment wins.
     place.write("bin/mcp-server.yaml", CONFIG);
     let others = ENVIRONMENT.replace("=5", "=6").replace("=15", "=16").replace("=10", "=11");

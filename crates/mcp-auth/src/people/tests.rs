@@ -136,7 +136,7 @@ impl History {
             last_used: now,
             address: None,
             agent: None,
-            scope: if self.opened % 5 == 0 {
+            scope: if self.opened.is_multiple_of(5) {
                 SessionScope::PasswordChange
             } else {
                 SessionScope::Full
