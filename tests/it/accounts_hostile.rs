@@ -1,5 +1,8 @@
 //! What strangers may send to `/auth`, and what becomes of it.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
 use serde_json::{Value, json};
 use support::{Request, Response};
 
@@ -162,4 +165,34 @@ fn no_field_reaches_a_line_of_the_log_and_no_secret_any() {
     let logins = lines.iter().filter(|line| line["action"] == "login");
     let done = logins.filter(|line| line["outcome"] == "done").count();
     assert_eq!(done, 1, "the second was never made");
+}
+
+#[test]
+fn a_credential_that_ends_while_its_request_is_still_being_sent_does_nothing() {
+    let house = House::new();
+    let added = ["users", "add", "eve", "--role", "admin", "--note", "x", "--password-stdin"];
+    assert!(house.installation.admin_reading(&added, &format!("{PASSWORD}\n")).status.success());
+    let (root, eve) = (house.session("root", PASSWORD), house.session("eve", PASSWORD));
+    let body = json!({ "email": "heir@example.com", "password": PASSWORD, "is_admin": true });
+    let body = body.to_string();
+    let mut slow = TcpStream::connect(house.server.address()).unwrap();
+    let head = format!(
+        "POST /auth/email/admin/users HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+         Authorization: Bearer {eve}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
+         Expect: 100-continue\r\n\r\n",
+        body.len()
+    );
+    slow.write_all(head.as_bytes()).unwrap();
+    // Said when the body is asked for: the credential was looked at before.
+    let mut go_on = [0; "HTTP/1.1 100 Continue\r\n\r\n".len()];
+    slow.read_exact(&mut go_on).unwrap();
+    assert!(go_on.starts_with(b"HTTP/1.1 100 "));
+    let disable = json!({ "is_active": false });
+    assert_eq!(house.ask("PUT", "/auth/email/admin/users/eve", &root, &disable).status, 200);
+    slow.write_all(body.as_bytes()).unwrap();
+    let mut answer = String::new();
+    slow.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    let heir = house.ask("GET", "/auth/email/admin/users/heir", &root, &Value::Null);
+    assert_eq!(heir.status, 404);
 }

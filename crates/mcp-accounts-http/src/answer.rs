@@ -12,7 +12,7 @@ use http::{Response, StatusCode};
 use mcp_accounts::NewPasswordRejection;
 use mcp_auth::LoginRejection;
 use mcp_auth_http::denial;
-use mcp_identity::Denial;
+use mcp_identity::{CredentialFault, Denial, EndReason};
 use serde::Serialize;
 
 use crate::view::{Detail, FailedRules, FieldProblem};
@@ -74,6 +74,17 @@ impl Answer {
     pub(crate) fn denied(denial: Denial) -> Self {
         let (status, headers) = denial::head(denial);
         Self { status, headers: Box::new(headers), body: refusal_body(status) }
+    }
+
+    /// The credential held when the request began, and holds no more.
+    pub(crate) fn ended(why: EndReason) -> Self {
+        match why {
+            // Nothing is known against it.
+            EndReason::Unkept => Self::later(DOWN),
+            EndReason::Expired | EndReason::Revoked | EndReason::Replaced => {
+                Self::denied(Denial::BadCredential(CredentialFault::Ended))
+            }
+        }
     }
 
     /// 401 to a name and a password.

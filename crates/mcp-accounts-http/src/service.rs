@@ -3,8 +3,8 @@
 //! ```text
 //!   path and method ──▶ nothing: 404, another method: 405
 //!     anyone ────────────────────────────▶ │
-//!     a session, an admin ──▶ AuthLayer ──▶ │ may he? 401, 403 ──▶ JSON? 415 ──▶ 16 KiB? 413 ──▶ run
-//!     a password change ────▶ its own door ▶ │
+//!     a session, an admin ──▶ AuthLayer ──▶ │ may he? 401, 403 ──▶ JSON? 415 ──▶ 16 KiB? 413
+//!     a password change ────▶ its own door ▶ │    ──▶ may he still? 401, 503 ──▶ run
 //! ```
 
 use std::convert::Infallible;
@@ -193,6 +193,10 @@ where
         }
         None => Bytes::new(),
     };
+    // Whoever sends a body slowly does not keep for that long what was taken from him meanwhile.
+    if let Some(why) = by.as_ref().and_then(Requester::ended) {
+        return Err(Answer::ended(why));
+    }
     let query = head.uri.query().unwrap_or_default().to_owned();
     (route.run)(Ask { accounts, caller, by, named, query, body }).await
 }

@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use mcp_auth::Auth;
 use mcp_identity::{
-    AuditLog, Caller, Clock, Entropy, EntropyError, Principal, PrincipalId, SessionId, UserName,
+    AuditLog, Caller, Clock, EndReason, Entropy, EntropyError, Principal, PrincipalId, SessionId,
+    UserName,
 };
 use mcp_password::{Hasher, Policy};
 use mcp_store::{AccountStore, StoreError};
@@ -114,6 +115,12 @@ impl AccountService {
 }
 
 impl Requester {
+    /// Why the credential holds no more; `None` while it holds.
+    #[must_use]
+    pub fn ended(&self) -> Option<EndReason> {
+        self.principal.lease.why()
+    }
+
     /// The user and the session that asks, if it is one: of whatever scope.
     pub(crate) fn session(&self) -> Option<(&UserName, &SessionId)> {
         match (&self.principal.id, &self.principal.user) {
