@@ -350,6 +350,21 @@ fn an_admin_mints_links_and_nobody_else_does() {
 }
 
 #[test]
+fn a_link_is_minted_for_the_whole_name_in_the_path_and_for_no_part_of_it() {
+    let installation = house("");
+    let admin = installation.add_token(&["--role", "admin"]);
+    let server = installation.start();
+    let mint = |whom: &str| {
+        let path = format!("/auth/email/admin/users/{whom}/reset-link");
+        Request::new("POST", &path).bearer(&admin).send(server.address()).status
+    };
+    for another in ["alice&x", "alice&x=1", "alice=", "alice%26x", "alice%ff", "alice%", "+alice"] {
+        assert_eq!(mint(another), 404, "{another}");
+    }
+    assert_eq!((mint("%61lice"), mint("alice%40example.com")), (200, 200));
+}
+
+#[test]
 fn requests_for_letters_are_limited_by_address_of_mail_and_by_client() {
     let installation = house("");
     let server = installation.start();

@@ -1,6 +1,5 @@
 //! What is sent.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use http::StatusCode;
@@ -124,28 +123,4 @@ fn is_of(parts: &Parts, wanted: &str) -> bool {
     let (Some(only), None) = (types.next(), types.next()) else { return false };
     let said = only.to_str().unwrap_or_default();
     said.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(wanted)
-}
-
-/// A segment of a path without its `%`. What is no UTF-8 then is nobody's name.
-pub(super) fn decoded(segment: &str) -> Cow<'_, str> {
-    // `+` is a space in forms alone.
-    let plain = segment.replace('+', "%2B");
-    match form_urlencoded::parse(plain.as_bytes()).next() {
-        Some((name, value)) if value.is_empty() => Cow::Owned(name.into_owned()),
-        _ => Cow::Borrowed(segment),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_segment_is_decoded_as_a_path() {
-        for (segment, name) in
-            [("user%40example.com", "user@example.com"), ("a+b%40x", "a+b@x"), ("alice", "alice")]
-        {
-            assert_eq!(decoded(segment), name);
-        }
-    }
 }

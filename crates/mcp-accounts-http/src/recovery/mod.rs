@@ -27,6 +27,7 @@ use self::answers::{Answer, detail, json, method_not_allowed};
 use self::bodies::{Forgot, NewPassword, ResetByToken, Unread};
 use self::route::{Route, route_of};
 use crate::answer::refusal_body;
+use crate::percent;
 
 pub use self::route::{is_recovery, is_reset_page};
 
@@ -188,7 +189,8 @@ impl Endpoints {
         if !is_admin(principal) {
             return detail(StatusCode::FORBIDDEN, "Not authorized");
         }
-        let whom = bodies::decoded(whom);
+        // What is no text is nobody's name.
+        let whom = percent::decode(whom).unwrap_or_default();
         match self.recovery.mint_for(&whom, caller, &principal.id).await {
             Ok(link) => {
                 let expires_at = answers::time(link.expires_at);
