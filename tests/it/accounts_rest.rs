@@ -1,6 +1,7 @@
 //! Accounts over HTTP: each endpoint as its users meet it.
 
 use std::net::SocketAddr;
+use std::thread;
 
 use serde_json::{Value, json};
 use support::{Installation, Request, Response, ServerProcess};
@@ -275,6 +276,27 @@ fn an_own_new_password_wants_the_old_one_and_ends_every_other_session() {
         assert_eq!(change("Wrong1Password", "NewPassword456!").status, 401);
     }
     assert_eq!(house.log_in("alice", NEW_PASSWORD).status, 401, "wrong old ones lock, too");
+}
+
+#[test]
+fn of_many_who_change_one_password_at_once_one_does() {
+    let house = House::new();
+    let token = house.session("alice", PASSWORD);
+    let chosen: Vec<String> = (0..12).map(|n| format!("Parallel-Pass-{n}!")).collect();
+    let (to, token) = (house.to(), token.as_str());
+    let change = &|new: &String| {
+        let body = json!({ "old_password": PASSWORD, "new_password": new });
+        as_json("POST", "/auth/email/change-password", &body).bearer(token).send(to).status
+    };
+    let answers: Vec<u16> = thread::scope(|scope| {
+        let asking: Vec<_> = chosen.iter().map(|new| scope.spawn(move || change(new))).collect();
+        asking.into_iter().map(|asked| asked.join().unwrap()).collect()
+    });
+    let changed: Vec<_> =
+        answers.iter().zip(&chosen).filter(|(status, _)| **status == 200).collect();
+    let [(_, new)] = changed[..] else { panic!("{answers:?}") };
+    assert_eq!(house.log_in("alice", new).status, 200, "what was acknowledged is in force");
+    assert_eq!(house.log_in("alice", PASSWORD).status, 401);
 }
 
 #[test]

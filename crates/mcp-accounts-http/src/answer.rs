@@ -139,12 +139,15 @@ impl Answer {
 
     /// 400 with every rule that a password breaks, and no other.
     pub(crate) fn password(rejection: &NewPasswordRejection) -> Self {
-        if let NewPasswordRejection::Busy { retry_after } = rejection {
-            return Self::later(*retry_after);
+        match rejection {
+            NewPasswordRejection::Policy(_) | NewPasswordRejection::SameAsBefore => {
+                let detail = "The password does not meet the requirements".to_owned();
+                let body = FailedRules { detail, failed_rules: rejection.failed_rules() };
+                Self::json(StatusCode::BAD_REQUEST, &body)
+            }
+            NewPasswordRejection::Ended(why) => Self::ended(*why),
+            NewPasswordRejection::Busy { retry_after } => Self::later(*retry_after),
         }
-        let detail = "The password does not meet the requirements".to_owned();
-        let body = FailedRules { detail, failed_rules: rejection.failed_rules() };
-        Self::json(StatusCode::BAD_REQUEST, &body)
     }
 
     pub(crate) fn into_response<R: From<Bytes>>(self) -> Response<R> {

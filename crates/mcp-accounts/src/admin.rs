@@ -175,7 +175,7 @@ impl AccountService {
             None => names_from(&email).ok_or(CreateRejection::Email)?,
         };
         self.check_new(&new.password, &names[0], Some(&email))?;
-        let hash = self.hash(&new.password, &names[0], &by.caller).await?;
+        let hash = self.hash_for(by, &new.password, &names[0]).await?;
         let roles: BTreeSet<_> = admin_role().into_iter().filter(|_| new.is_admin).collect();
         for name in names {
             let record = UserRecord {
@@ -252,7 +252,7 @@ impl AccountService {
         let password = match &edit.password {
             Some(password) => {
                 self.check_new(password, &person.name, person.email.as_deref())?;
-                Some(self.hash(password, &person.name, &by.caller).await?)
+                Some(self.hash_for(by, password, &person.name).await?)
             }
             None => None,
         };

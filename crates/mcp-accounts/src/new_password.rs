@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use mcp_identity::{Caller, Password, UserName};
+use mcp_identity::{Caller, EndReason, Password, UserName};
 use mcp_password::{
     Asker, HashError, HasherError, Owner, PasswordHash, PasswordRejection, Verdict,
 };
 use mcp_store::StoredHash;
 use unicode_normalization::UnicodeNormalization as _;
 
-use crate::service::AccountService;
+use crate::service::{AccountService, Requester};
 
 /// Why a password was not taken.
 ///
@@ -22,6 +22,9 @@ pub enum NewPasswordRejection {
     /// It is the one of before.
     #[error("the new password is the old one")]
     SameAsBefore,
+    /// The credential of whoever chose it for an account ended while it was hashed.
+    #[error("the credential has ended")]
+    Ended(EndReason),
     /// Too many passwords are waiting. Says nothing about this one.
     #[error("too many passwords are waiting to be hashed")]
     Busy {
@@ -37,7 +40,7 @@ impl NewPasswordRejection {
         match self {
             Self::Policy(rejection) => rejection.broken().iter().map(ToString::to_string).collect(),
             Self::SameAsBefore => vec!["Different from the old password".to_owned()],
-            Self::Busy { .. } => Vec::new(),
+            Self::Ended(_) | Self::Busy { .. } => Vec::new(),
         }
     }
 }
@@ -71,6 +74,18 @@ impl AccountService {
                 Err(NewPasswordRejection::Busy { retry_after: SOON })
             }
         }
+    }
+
+    /// As [`hash`](Self::hash), for whoever has a credential, and has it still when it is made: a
+    /// password may wait for long.
+    pub(crate) async fn hash_for(
+        &self,
+        by: &Requester,
+        password: &Password,
+        name: &UserName,
+    ) -> Result<StoredHash, NewPasswordRejection> {
+        let hash = self.hash(password, name, &by.caller).await?;
+        by.ended().map_or(Ok(hash), |why| Err(NewPasswordRejection::Ended(why)))
     }
 
     /// Of the passwords of before, the store has one: where the policy remembers, it is not to be

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use mcp_auth::{Attempt, LoginRejection};
-use mcp_identity::{AuditAction, Password, PrincipalId};
-use mcp_store::{EditRejection, StoreError, UserEdit};
+use mcp_identity::{AuditAction, Password, PrincipalId, UserName};
+use mcp_store::{EditRejection, StoreError, StoredHash, UserEdit};
 
 use crate::new_password::{NewPasswordRejection, same};
 use crate::person::Person;
@@ -63,23 +63,46 @@ impl AccountService {
         }
         let attempt =
             Attempt { name: name.as_str().to_owned(), password: old, caller: by.caller.clone() };
-        let before = self.auth.confirm(&attempt).await.map_err(of_login)?;
-        self.is_not_used_before(&new, name, &by.caller, &before).await?;
-        let hash = self.hash(&new, name, &by.caller).await?;
+        // A second round for those whose hash was made stronger meanwhile, by a login beside them.
+        for _ in 0..2 {
+            let checked = self.auth.confirm(&attempt).await.map_err(of_login)?;
+            self.is_not_used_before(&new, name, &by.caller, &checked).await?;
+            let hash = self.hash_for(by, &new, name).await?;
+            if self.set_own(by, name, checked, hash).await? {
+                self.record(by, AuditAction::SetPassword, name);
+                self.put_in_force().await;
+                return Ok(());
+            }
+        }
+        Err(ChangeRejection::WrongPassword)
+    }
+
+    /// `false`: the password is not the one any more that was checked. A reset by mail, or an
+    /// admin, was quicker: what they set stays.
+    async fn set_own(
+        &self,
+        by: &Requester,
+        name: &UserName,
+        checked: StoredHash,
+        hash: StoredHash,
+    ) -> Result<bool, StoreError> {
         let stays = match &by.principal.id {
             PrincipalId::Session(id) => Some(id.clone()),
             PrincipalId::PasswordChange(_) | PrincipalId::Token(_) | PrincipalId::Local => None,
         };
         let edit = UserEdit {
+            checked: Some(checked),
             password: Some(hash),
             must_change_password: Some(false),
             end_sessions: Some(stays),
             ..UserEdit::default()
         };
-        self.store.edit_account(name, edit).await.map_err(of_edit)?;
-        self.record(by, AuditAction::SetPassword, name);
-        self.put_in_force().await;
-        Ok(())
+        match self.store.edit_account(name, edit).await {
+            Ok(_) => Ok(true),
+            // The address is not touched.
+            Err(EditRejection::NotFound | EditRejection::EmailTaken) => Ok(false),
+            Err(EditRejection::Store(fault)) => Err(fault),
+        }
     }
 }
 
@@ -91,13 +114,5 @@ fn of_login(rejection: LoginRejection) -> ChangeRejection {
         }
         LoginRejection::Busy { retry_after } => NewPasswordRejection::Busy { retry_after }.into(),
         LoginRejection::Store(fault) => fault.into(),
-    }
-}
-
-fn of_edit(rejection: EditRejection) -> ChangeRejection {
-    match rejection {
-        // The address is not touched.
-        EditRejection::NotFound | EditRejection::EmailTaken => ChangeRejection::NotAnOwner,
-        EditRejection::Store(fault) => fault.into(),
     }
 }

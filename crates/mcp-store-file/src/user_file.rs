@@ -135,6 +135,7 @@ impl UserFile {
         self.must_exist()?;
         self.0.rewrite(|document| {
             let kept = document.records().find(|kept| kept.record.name == *name);
+            let kept = kept.filter(|kept| edit.is_meant_for(&kept.record));
             let kept = kept.ok_or(EditRejection::NotFound)?;
             if !expected(&kept.record) {
                 return Ok((Work::none(), None));

@@ -1,7 +1,7 @@
 //! An edit of an account, with the sessions that it ends: several statements, one transaction.
 
 use mcp_identity::{DbRole, SessionId, UserName};
-use mcp_store::{Account, Change, EditRejection, UserEdit};
+use mcp_store::{Account, Change, EditRejection, StoredHash, UserEdit};
 use serde_json::Value;
 use tokio_postgres::Transaction;
 use tokio_postgres::types::{ToSql, Type};
@@ -44,6 +44,7 @@ fn columns(edit: &UserEdit) -> Vec<(&'static str, New)> {
         databases,
         db_role,
         read_only,
+        checked: _,
         end_sessions: _,
     } = edit;
     let text = |text: &str| New::Text(Some(text.to_owned()));
@@ -66,16 +67,21 @@ fn columns(edit: &UserEdit) -> Vec<(&'static str, New)> {
     written.into_iter().flatten().collect()
 }
 
-/// The statement that writes them into the row of `$1`. Enabling lifts a lock, too.
+/// The statement that writes them into the row of `$1`, if that has the hash `$2`, where one is
+/// asked for. Enabling lifts a lock, too.
 fn statement(written: &[(&'static str, New)], enables: bool) -> String {
     let mut set: Vec<String> =
-        written.iter().zip(2..).map(|((column, _), n)| format!("{column} = ${n}")).collect();
+        written.iter().zip(3..).map(|((column, _), n)| format!("{column} = ${n}")).collect();
     if enables {
         set.push("failed_login_attempts = 0, last_failed_at = NULL, locked_until = NULL".into());
     }
     // Whoever edits nothing is told what there is.
     set.push("updated_at = now()".to_owned());
-    format!("UPDATE users SET {} WHERE name_key = $1 RETURNING {ACCOUNT}", set.join(", "))
+    format!(
+        "UPDATE users SET {} WHERE name_key = $1 AND ($2 IS NULL OR password_hash = $2) \
+         RETURNING {ACCOUNT}",
+        set.join(", ")
+    )
 }
 
 impl PostgresStore {
@@ -135,7 +141,9 @@ impl PostgresStore {
         work.query_typed(KEEPS, &[]).await.map_err(failed)?;
         let (written, key) = (columns(edit), name.key());
         let sql = statement(&written, edit.enabled == Some(true));
-        let mut values: Vec<(&(dyn ToSql + Sync), Type)> = vec![(&key, Type::TEXT)];
+        let checked = edit.checked.as_ref().map(StoredHash::expose);
+        let mut values: Vec<(&(dyn ToSql + Sync), Type)> =
+            vec![(&key, Type::TEXT), (&checked, Type::TEXT)];
         values.extend(written.iter().map(|(_, new)| new.value()));
         let rows = work.query_typed(&sql, &values).await.map_err(failed)?;
         let Some(row) = rows.first() else { return Ok(None) };

@@ -216,6 +216,9 @@ impl SessionSelector {
 /// What is to change in an account; what is `None` stays.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UserEdit {
+    /// The hash that the account must still have, if it must: the one that somebody's password was
+    /// checked against. With another by now, there is no such account for this edit.
+    pub checked: Option<StoredHash>,
     /// The note.
     pub note: Option<String>,
     /// The address; `Some(None)` removes it.
@@ -257,6 +260,12 @@ impl UserEdit {
         set(&mut edited.db_role, self.db_role.as_ref());
         set(&mut edited.read_only, self.read_only.as_ref());
         edited
+    }
+
+    /// Is this the account that the edit is meant for, as far as that was said?
+    #[must_use]
+    pub fn is_meant_for(&self, record: &UserRecord) -> bool {
+        self.checked.as_ref().is_none_or(|checked| *checked == record.password)
     }
 
     /// The sessions of `user` that this edit ends.

@@ -144,7 +144,8 @@ impl Kept {
         name: &UserName,
         edit: &UserEdit,
     ) -> Result<(Account, Vec<LoginSession>), EditRejection> {
-        let current = self.account(name).ok_or(EditRejection::NotFound)?;
+        let meant = |account: &&mut Account| edit.is_meant_for(&account.record);
+        let current = self.account(name).filter(meant).ok_or(EditRejection::NotFound)?;
         let record = edit.apply(&current.record);
         if self.email_is_taken(record.email.as_deref(), name) {
             return Err(EditRejection::EmailTaken);

@@ -132,6 +132,7 @@ fn edits() -> impl Strategy<Value = UserEdit> {
     let person = (prop::option::of(prop::option::of(hostile())), any::<Option<bool>>());
     let all = (some(any::<bool>()), sets, rest, person);
     all.prop_map(|((note, enabled, rehash), sets, rest, (full_name, must_change))| UserEdit {
+        checked: None,
         note,
         enabled,
         password: rehash.then(|| StoredHash::new(OTHER)),

@@ -17,6 +17,7 @@ async fn a_store_that_breaks_a_promise_is_caught_in_a_sentence() {
         (Fault::ComparesAddressesWithCase, "an address is taken in upper and lower case"),
         (Fault::PassesHistoryOn, "who is made again inherits no lock"),
         (Fault::EditsTooMuch, "an edit gives the account as it is now"),
+        (Fault::EditsChangedPasswords, "the password is another by now"),
         (Fault::DisablesWithoutEndingSessions, "disabling ends every session"),
         (Fault::EnablesWithoutUnlocking, "enabling lifts a lock"),
         (Fault::KeepsPlaces, "a place that was given back is free"),

@@ -19,6 +19,7 @@ pub(crate) enum Fault {
     ComparesAddressesWithCase,
     PassesHistoryOn,
     EditsTooMuch,
+    EditsChangedPasswords,
     DisablesWithoutEndingSessions,
     EnablesWithoutUnlocking,
     KeepsPlaces,
@@ -125,6 +126,9 @@ impl BrokenAccounts {
     async fn edit(&self, name: &UserName, mut edit: UserEdit) -> Result<Account, EditRejection> {
         if self.has(Fault::EditsTooMuch) && edit.roles.is_some() {
             edit.read_only = edit.read_only.or(Some(true));
+        }
+        if self.has(Fault::EditsChangedPasswords) {
+            edit.checked = None;
         }
         let account = self.kept.find_account(name).await?;
         let is_enabled = account.is_some_and(|kept| kept.record.enabled);

@@ -15,6 +15,7 @@ pub(super) async fn check<S: AccountStore>(make: &impl AsyncFn() -> S) {
     an_edit_changes_exactly_what_it_says(&make().await).await;
     an_edit_removes_what_it_says(&make().await).await;
     a_refused_edit_changes_nothing(&make().await).await;
+    an_edit_of_a_checked_password_is_made_while_it_is_that_one(&make().await).await;
     disabling_ends_every_session(&make().await).await;
     only_an_edit_that_says_so_ends_sessions(&make().await).await;
     an_edit_ends_all_sessions_but_the_one_it_names(&make().await).await;
@@ -74,6 +75,7 @@ fn edits() -> Vec<(UserEdit, UserRecord)> {
 async fn an_edit_changes_exactly_what_it_says(store: &dyn AccountStore) {
     // Afterwards all is undone in one.
     let undo = UserEdit {
+        checked: None,
         note: Some(plain(2).note),
         email: Some(None),
         full_name: Some(None),
@@ -135,6 +137,24 @@ async fn a_refused_edit_changes_nothing(store: &dyn AccountStore) {
     hold("a taken address is refused", &refused, &Err(EditRejection::EmailTaken));
     hold("a refused edit changes nothing", &read(store).await, &before);
     hold("a refused edit ends no session", &read_sessions(store).await, &vec![session]);
+}
+
+async fn an_edit_of_a_checked_password_is_made_while_it_is_that_one(store: &dyn AccountStore) {
+    keep(store, [plain(1)]).await;
+    let session = log_in(store, &plain(1), 1).await;
+    let change = |to: u64| UserEdit {
+        checked: Some(plain(1).password),
+        password: Some(password(to)),
+        ..UserEdit::default()
+    };
+    let made = store.edit_account(&user(1), change(2)).await.map(|account| account.record.password);
+    hold("the password is the one that was checked", &made, &Ok(password(2)));
+    let before = read(store).await;
+    let late = UserEdit { end_sessions: Some(None), ..change(3) };
+    let refused = store.edit_account(&user(1), late).await;
+    hold("the password is another by now", &refused, &Err(EditRejection::NotFound));
+    hold("an edit that comes late changes nothing", &read(store).await, &before);
+    hold("an edit that comes late ends no session", &read_sessions(store).await, &vec![session]);
 }
 
 async fn disabling_ends_every_session(store: &dyn AccountStore) {
