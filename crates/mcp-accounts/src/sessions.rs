@@ -2,7 +2,7 @@
 
 use mcp_auth::{Auth, RefreshError};
 use mcp_identity::{SessionId, UserName};
-use mcp_store::{LoginSession, SessionSelector, StoreError};
+use mcp_store::{SessionSelector, StoreError};
 
 use crate::admin::FindRejection;
 use crate::person::SessionInfo;
@@ -71,9 +71,9 @@ impl AccountService {
         current: Option<&SessionId>,
     ) -> Result<Vec<SessionInfo>, StoreError> {
         let now = self.now();
-        let is_his = |session: &LoginSession| session.user == *user && !session.is_expired(now);
-        let sessions = self.store.sessions().await?.into_iter().filter(is_his);
-        Ok(sessions.map(|session| SessionInfo::of(session, current)).collect())
+        let sessions = self.store.sessions_of(user).await?.into_iter();
+        let open = sessions.filter(|session| !session.is_expired(now));
+        Ok(open.map(|session| SessionInfo::of(session, current)).collect())
     }
 
     async fn end(&self, by: &Requester, which: SessionSelector) -> Result<usize, StoreError> {

@@ -284,6 +284,15 @@ impl PostgresStore {
         rows.iter().map(|row| self.reader().session(row)).collect()
     }
 
+    async fn his_sessions(&self, user: &UserName) -> Result<Vec<LoginSession>, StoreError> {
+        let sql = format!(
+            "SELECT {SESSION} FROM user_sessions s JOIN users u ON u.id = s.user_id \
+             WHERE u.name_key = $1 AND s.public_id IS NOT NULL ORDER BY s.id"
+        );
+        let rows = self.pool().read(&sql, &[(&user.key(), Type::TEXT)]).await?;
+        rows.iter().map(|row| self.reader().session(row)).collect()
+    }
+
     async fn one_session(&self, id: &SessionId) -> Result<Option<LoginSession>, StoreError> {
         let sql = format!(
             "SELECT {SESSION} FROM user_sessions s JOIN users u ON u.id = s.user_id \
@@ -457,6 +466,13 @@ impl AccountStore for PostgresStore {
 
     fn sessions(&self) -> BoxFuture<'_, Result<Vec<LoginSession>, StoreError>> {
         Box::pin(self.all_sessions())
+    }
+
+    fn sessions_of<'a>(
+        &'a self,
+        user: &'a UserName,
+    ) -> BoxFuture<'a, Result<Vec<LoginSession>, StoreError>> {
+        Box::pin(self.his_sessions(user))
     }
 
     fn find_session<'a>(

@@ -139,6 +139,22 @@ pub trait AccountStore: Send + Sync {
     /// [`StoreError`] when the store cannot be read as a whole.
     fn sessions(&self) -> BoxFuture<'_, Result<Vec<LoginSession>, StoreError>>;
 
+    /// Those of one user, in the same order. Whoever may be asked by anybody with a session reads
+    /// no others for it.
+    ///
+    /// # Errors
+    /// As [`AccountStore::sessions`].
+    fn sessions_of<'a>(
+        &'a self,
+        user: &'a UserName,
+    ) -> BoxFuture<'a, Result<Vec<LoginSession>, StoreError>> {
+        Box::pin(async move {
+            let mut sessions = self.sessions().await?;
+            sessions.retain(|session| session.user == *user);
+            Ok(sessions)
+        })
+    }
+
     /// The session of that id, if [`AccountStore::sessions`] would give it.
     ///
     /// # Errors

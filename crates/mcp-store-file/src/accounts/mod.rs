@@ -284,6 +284,14 @@ impl AccountStore for FileAccounts {
         Box::pin(self.ask(|clerk| clerk.sessions()))
     }
 
+    fn sessions_of<'a>(
+        &'a self,
+        user: &'a UserName,
+    ) -> BoxFuture<'a, Result<Vec<LoginSession>, StoreError>> {
+        let user = user.clone();
+        Box::pin(self.ask(move |clerk| clerk.sessions_of(&user)))
+    }
+
     fn find_session<'a>(
         &'a self,
         id: &'a SessionId,

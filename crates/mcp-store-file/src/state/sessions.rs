@@ -29,6 +29,12 @@ impl Tables<'_> {
         self.in_order(&format!("SELECT {ROW} FROM session"), ())
     }
 
+    /// Those of that account.
+    pub(crate) fn sessions_of(&self, of: &AccountKey) -> Result<Vec<KeptSession>, StoreError> {
+        let statement = format!("SELECT {ROW} FROM session WHERE name = ?1 AND made = ?2");
+        self.in_order(&statement, (&of.name, of.made))
+    }
+
     /// The session of that id.
     pub(crate) fn session(&self, id: &SessionId) -> Result<Option<KeptSession>, StoreError> {
         let found =

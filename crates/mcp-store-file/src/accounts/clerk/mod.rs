@@ -91,6 +91,13 @@ impl Clerk {
         Ok(there.map(|kept| kept.session).collect())
     }
 
+    /// Those of one user, by the same rule.
+    pub(super) fn sessions_of(&self, user: &UserName) -> Result<Vec<LoginSession>, StoreError> {
+        let Some(owner) = self.roll.find(user)? else { return Ok(Vec::new()) };
+        let kept = self.state.tables()?.sessions_of(&AccountKey::of(&owner.record))?;
+        Ok(kept.into_iter().map(|kept| kept.session).collect())
+    }
+
     /// By the same rule.
     pub(super) fn find_session(&self, id: &SessionId) -> Result<Option<LoginSession>, StoreError> {
         let Some(kept) = self.state.tables()?.session(id)? else { return Ok(None) };

@@ -43,6 +43,11 @@ async fn sessions_are_kept_whole_and_in_order(store: &dyn AccountStore) {
     }
     let sentence = "sessions() gives every session, whole and in the order of opening";
     hold(sentence, &read_sessions(store).await, &sessions);
+    for n in 1..4 {
+        let his = sessions.iter().filter(|session| session.user == user(n)).cloned().collect();
+        let sentence = format!("sessions_of() gives those of one user: {n}");
+        hold(&sentence, &store.sessions_of(&user(n)).await, &Ok(his));
+    }
 }
 
 /// Six sessions, by turns of the first and the second account.
