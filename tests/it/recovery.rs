@@ -401,6 +401,25 @@ fn what_is_no_request_for_a_letter_is_told_so_without_an_echo() {
 }
 
 #[test]
+fn a_body_of_recovery_is_an_object_with_each_member_once() {
+    let installation = house("");
+    let server = installation.start();
+    for (path, body) in [
+        (FORGOT, r#"["alice@example.com"]"#),
+        (FORGOT, r#"{"email":"alice@example.com","email":"bob@example.com"}"#),
+        (FORGOT, r#"{"email":"alice@example.com","more":1,"more":2}"#),
+        ("/auth/password-reset", r#"["token","NewUserPassword123!"]"#),
+        ("/auth/email/reset-password/token", r#"["NewUserPassword123!","NewUserPassword123!"]"#),
+    ] {
+        let json = ("Content-Type", "application/json");
+        let refused = Request::new("POST", path).header(json.0, json.1).body(body);
+        let refused = refused.send(server.address());
+        assert_eq!(refused.status, 422, "{body}: {}", refused.text());
+        assert!(!refused.text().contains("alice") && !refused.text().contains("User"));
+    }
+}
+
+#[test]
 fn a_lock_is_told_to_the_owner_of_the_account() {
     let mail = MailServer::start(&[]);
     let installation = house("");

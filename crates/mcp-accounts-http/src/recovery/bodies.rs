@@ -6,26 +6,24 @@ use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use mcp_identity::Password;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_json::error::Category;
 
 use super::answers::{Answer, detail, field};
+use crate::form::Fields;
 
 /// `{"email"}`. Other fields are passed over.
-#[derive(Deserialize)]
 pub(super) struct Forgot {
     pub(super) email: String,
 }
 
 /// `{"token","new_password"}`.
-#[derive(Deserialize)]
 pub(super) struct ResetByToken {
     pub(super) token: String,
     pub(super) new_password: String,
 }
 
 /// A password, twice.
-#[derive(Deserialize)]
 pub(super) struct NewPassword {
     new_password: String,
     confirm_password: String,
@@ -57,13 +55,15 @@ impl Unread {
 
 impl Forgot {
     pub(super) fn read(parts: &Parts, body: &[u8]) -> Result<Self, Unread> {
-        read(parts, body, &["email"])
+        let mut sent = Sent::read(parts, body, &["email"])?;
+        Ok(Self { email: sent.text("email")? })
     }
 }
 
 impl ResetByToken {
     pub(super) fn read(parts: &Parts, body: &[u8]) -> Result<Self, Unread> {
-        read(parts, body, &["token", "new_password"])
+        let mut sent = Sent::read(parts, body, &["token", "new_password"])?;
+        Ok(Self { token: sent.text("token")?, new_password: sent.text("new_password")? })
     }
 }
 
@@ -71,7 +71,9 @@ impl NewPassword {
     const FIELDS: &[&str] = &["new_password", "confirm_password"];
 
     pub(super) fn read_json(parts: &Parts, body: &[u8]) -> Result<Self, Unread> {
-        read(parts, body, Self::FIELDS)
+        let mut sent = Sent::read(parts, body, Self::FIELDS)?;
+        let new_password = sent.text("new_password")?;
+        Ok(Self { new_password, confirm_password: sent.text("confirm_password")? })
     }
 
     /// A form of a page: each field once.
@@ -103,18 +105,30 @@ impl fmt::Debug for NewPassword {
     }
 }
 
-fn read<T: DeserializeOwned>(
-    parts: &Parts,
-    body: &[u8],
-    fields: &'static [&'static str],
-) -> Result<T, Unread> {
-    if !is_of(parts, "application/json") {
-        return Err(Unread::Type);
+/// An object that was sent: each of its members once, as at every other endpoint.
+struct Sent {
+    fields: Fields,
+    names: &'static [&'static str],
+}
+
+impl Sent {
+    fn read(parts: &Parts, body: &[u8], names: &'static [&'static str]) -> Result<Self, Unread> {
+        if !is_of(parts, "application/json") {
+            return Err(Unread::Type);
+        }
+        let fields = serde_json::from_slice(body).map_err(|error| match error.classify() {
+            Category::Data => Unread::Fields(names),
+            Category::Syntax | Category::Eof | Category::Io => Unread::Malformed,
+        })?;
+        Ok(Self { fields, names })
     }
-    serde_json::from_slice(body).map_err(|error| match error.classify() {
-        serde_json::error::Category::Data => Unread::Fields(fields),
-        _ => Unread::Malformed,
-    })
+
+    fn text(&mut self, name: &str) -> Result<String, Unread> {
+        match self.fields.take(name) {
+            Some(Value::String(text)) => Ok(text),
+            _ => Err(Unread::Fields(self.names)),
+        }
+    }
 }
 
 /// Is the body of this type? Said once, parameters aside.
