@@ -383,6 +383,31 @@ fn requests_for_letters_are_limited_by_address_of_mail_and_by_client() {
 }
 
 #[test]
+fn every_spelling_of_an_address_is_one_account_and_one_count() {
+    let installation = house("");
+    address(&installation, "alice", "alice@xn--bcher-kva.example");
+    let admin = installation.add_token(&["--role", "admin"]);
+    let server = installation.start();
+    let to = server.address();
+    let spellings = [
+        "alice@xn--bcher-kva.example",
+        "ALICE@XN--BCHER-KVA.example",
+        "alice@b\u{fc}cher.example",
+        "Alice@B\u{dc}CHER.Example",
+        "\u{ff41}lice@bu\u{308}cher.example",
+    ];
+    for spelling in spellings {
+        let coded: Vec<_> = spelling.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let coded = coded.concat();
+        let path = format!("/auth/email/admin/users/{coded}/reset-link");
+        let minted = Request::new("POST", &path).bearer(&admin).send(to);
+        assert_eq!(minted.status, 200, "{spelling}: {}", minted.text());
+    }
+    let asked = spellings.map(|spelling| forgot(to, spelling).status);
+    assert_eq!((asked, forgot(to, "alice@B\u{fc}cher.example").status), ([200; 5], 429));
+}
+
+#[test]
 fn what_is_no_request_for_a_letter_is_told_so_without_an_echo() {
     let installation = house("");
     let server = installation.start();

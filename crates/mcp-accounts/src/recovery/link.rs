@@ -6,6 +6,8 @@ use std::time::{Duration, SystemTime};
 use mcp_identity::{Entropy, EntropyError, PlainToken, TokenHash, UserName};
 use mcp_store::{Minting, RecoveryStore, StoreError, UserRecord, Whom};
 
+use crate::contact;
+
 /// A link that was minted: to be shown to whom it is for, once.
 pub struct MintedLink {
     /// The account as it is.
@@ -62,11 +64,27 @@ pub async fn mint_link(
     let hash = TokenHash::of_presented(secret.as_bytes());
     // A clock at the end of time mints what is over.
     let expires_at = now.checked_add(life).unwrap_or(now);
-    let minted = store.mint_reset(Minting { whom, hash, now, expires_at }).await?;
+    let minting = |whom| Minting { whom, hash, now, expires_at };
+    let kept_form = in_kept_form(&whom);
+    let mut minted = store.mint_reset(minting(whom)).await?;
+    if let (None, Some(whom)) = (&minted, kept_form) {
+        minted = store.mint_reset(minting(whom)).await?;
+    }
     let record = minted.ok_or(MintRejection::NotFound)?;
     let base = public_url.trim_end_matches('/');
     let url = PlainToken::presented(format!("{base}/admin/reset-password/{secret}"));
     Ok(MintedLink { record, expires_at, url })
+}
+
+/// An address in the form in which it is kept, if it was typed in another: what an operator wrote
+/// by hand may be kept as it was typed, so that one is looked for first.
+fn in_kept_form(whom: &Whom) -> Option<Whom> {
+    match whom {
+        Whom::User(_) => None,
+        Whom::Address(typed) => {
+            contact::email(typed).filter(|kept| kept != typed).map(Whom::Address)
+        }
+    }
 }
 
 /// The hash of a secret as somebody presents it; `None`: it cannot be one.

@@ -8,7 +8,6 @@ use mcp_identity::{
     Actor, AuditAction, AuditEvent, AuditLog, AuditOutcome, Caller, Clock, Entropy, Password,
     PrincipalId, Subject, UserName,
 };
-use mcp_mail::Address;
 use mcp_password::{Asker, HashError, Hasher, HasherError, Owner, PasswordRejection, Policy};
 use mcp_store::{
     LetterMatter, RecoveryStore, ResetLook, SpendRejection, Spending, Spent, StoreError, StoredHash,
@@ -18,6 +17,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use super::link::{self, MintRejection, MintedLink, mint_link};
+use crate::contact;
 
 /// What recovery is made of.
 pub struct RecoveryParts {
@@ -183,8 +183,8 @@ impl Recovery {
         if !self.settings.enabled {
             return Err(ForgotRejection::Off);
         }
-        let address = Address::parse(email.trim()).map_err(|_| ForgotRejection::Email)?;
-        let address = address.to_string().to_lowercase();
+        // One address has one count, however it is typed.
+        let address = contact::email(email.trim()).ok_or(ForgotRejection::Email)?.to_lowercase();
         let now = self.now();
         self.clients.count(AddressKey::from(caller.address), now).map_err(too_many)?;
         self.emails.count(address, now).map_err(too_many)?;
