@@ -1,5 +1,6 @@
 //! What comes from the system's package manager.
 
+use std::path::Path;
 use std::process::Command;
 
 use super::Extent;
@@ -17,7 +18,7 @@ struct Need {
     present: fn() -> bool,
 }
 
-const NEEDS: [Need; 10] = [
+const NEEDS: [Need; 11] = [
     Need {
         what: "PostgreSQL's server",
         packages: &["postgresql"],
@@ -80,6 +81,14 @@ const NEEDS: [Need; 10] = [
         present: || find_program("wrk").is_some(),
     },
     Need {
+        // Stands before several servers.
+        what: "HAProxy",
+        packages: &["haproxy"],
+        formula: Some("haproxy"),
+        extent: Extent::Testing,
+        present: haproxy,
+    },
+    Need {
         what: "Python with venv",
         packages: &["python3", "python3-venv"],
         formula: Some("python"),
@@ -98,6 +107,11 @@ const NEEDS: [Need; 10] = [
 fn postgres() -> bool {
     let bin_dir = environment("PG_BINDIR").map(Into::into);
     mcp_testdb::Locate { bin_dir, path: environment("PATH") }.find().is_ok()
+}
+
+/// Debian's place is not on the path of everybody.
+fn haproxy() -> bool {
+    find_program("haproxy").is_some() || Path::new("/usr/sbin/haproxy").exists()
 }
 
 /// Installs what is missing, or says how.
@@ -157,8 +171,8 @@ fn as_root(script: &str) -> Option<Command> {
     asks_nothing.then(|| command("sudo", &["--non-interactive", "sh", "-c", script]))
 }
 
-/// Debian's PostgreSQL package makes and starts a cluster of its own; the drop-in file, there for
-/// the time of the installation only, asks it not to.
+/// Debian's PostgreSQL package makes and starts a cluster of its own, and HAProxy's starts a
+/// service; two files, there for the time of the installation only, ask them not to.
 fn install_script(packages: &[&str]) -> String {
     let packages = packages.join(" ");
     format!(
@@ -167,7 +181,14 @@ fn install_script(packages: &[&str]) -> String {
         drop_in=/etc/postgresql-common/createcluster.d/mcp-server-setup.conf
         mkdir -p \"${{drop_in%/*}}\"
         echo 'create_main_cluster = false' > \"$drop_in\"
-        trap 'rm -f \"$drop_in\"' EXIT
+        made=\"$drop_in\"
+        trap 'rm -f $made' EXIT
+        policy=/usr/sbin/policy-rc.d
+        if [ ! -e \"$policy\" ]; then
+            made=\"$made $policy\"
+            printf '#!/bin/sh\\nexit 101\\n' > \"$policy\"
+            chmod 755 \"$policy\"
+        fi
         apt-get update -qq
         apt-get install --yes --no-upgrade --no-install-recommends {packages}"
     )
@@ -181,11 +202,9 @@ mod tests {
     fn the_line_to_run_names_every_missing_package() {
         let needs: Vec<&Need> = NEEDS.iter().collect();
         let line = by_hand(&needs);
-        assert!(
-            line.ends_with(
-                "curl bsdutils openssl procps strace wrk python3 python3-venv nodejs npm"
-            )
-        );
+        assert!(line.ends_with(
+            "curl bsdutils openssl procps strace wrk haproxy python3 python3-venv nodejs npm"
+        ));
     }
 
     #[test]
