@@ -36,6 +36,7 @@ mod jwt;
 mod kept_schema;
 mod mail_sending;
 mod mail_test;
+mod many_servers;
 mod one_server;
 mod postgres_store;
 mod queries;

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use serde_json::{Value, json};
 use support::{Installation, Request, Response, ServerProcess, eventually};
 
-const PASSWORD: &str = "SecurePassword123!";
+pub(crate) const PASSWORD: &str = "SecurePassword123!";
 const LIST: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{}}"#;
 
 /// Cheap hashes, and no floor under the time of an answer: nothing here measures time.
@@ -20,7 +20,7 @@ const QUICK: &str =
 
 /// An installation whose credentials are in a database `people` of their own, which the login
 /// `keeper` may fill. `users` goes under `users` in the configuration.
-fn installed(users: &str) -> Installation {
+pub(crate) fn installed(users: &str) -> Installation {
     let installation = Installation::new("CREATE TABLE t (id int); INSERT INTO t VALUES (7)");
     let postgres = installation.postgres();
     postgres.execute("postgres", "CREATE ROLE keeper LOGIN").unwrap();
@@ -39,7 +39,7 @@ fn log_in(to: SocketAddr, name: &str, password: &str) -> Response {
 }
 
 /// The session token of a login that works.
-fn session(to: SocketAddr, name: &str, password: &str) -> String {
+pub(crate) fn session(to: SocketAddr, name: &str, password: &str) -> String {
     let answer = log_in(to, name, password).json();
     let text = answer["result"]["content"][0]["text"].as_str();
     let text = text.unwrap_or_else(|| panic!("no session: {answer}"));
@@ -47,26 +47,26 @@ fn session(to: SocketAddr, name: &str, password: &str) -> String {
     said["session_token"].as_str().unwrap().to_owned()
 }
 
-fn logs_in(to: SocketAddr, name: &str, password: &str) -> bool {
+pub(crate) fn logs_in(to: SocketAddr, name: &str, password: &str) -> bool {
     log_in(to, name, password).json()["result"].is_object()
 }
 
 /// The status of a request with this token.
-fn status(to: SocketAddr, token: &str) -> u16 {
+pub(crate) fn status(to: SocketAddr, token: &str) -> u16 {
     Request::raw_mcp(LIST).bearer(token).send(to).status
 }
 
-fn opens(to: SocketAddr, token: &str) -> bool {
+pub(crate) fn opens(to: SocketAddr, token: &str) -> bool {
     status(to, token) == 200
 }
 
 /// Waits until a token is refused; word of a change takes a moment.
-fn closes(to: SocketAddr, token: &str) -> bool {
+pub(crate) fn closes(to: SocketAddr, token: &str) -> bool {
     eventually(|| status(to, token) == 401)
 }
 
 /// Runs SQL as somebody at psql would, in the database of the credentials.
-fn by_hand(installation: &Installation, sql: &str) -> String {
+pub(crate) fn by_hand(installation: &Installation, sql: &str) -> String {
     installation.postgres().execute("people", sql).unwrap()
 }
 
