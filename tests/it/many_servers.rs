@@ -80,6 +80,22 @@ fn servers_that_are_killed_under_load_cost_answers_and_no_identity_and_no_write(
 }
 
 #[test]
+fn servers_that_are_replaced_one_after_the_other_under_load_cost_nobody_an_answer() {
+    let mut cluster = Cluster::start("");
+    let clients = clients(&cluster);
+    let written = under_load(cluster.door(), &clients, "dora", |tally| {
+        for index in 0..3 {
+            cluster.stop(index);
+            assert!(tally.goes_on(), "the others serve");
+            cluster.start_again(index);
+        }
+        assert!(tally.goes_on(), "all serve");
+        assert_eq!(tally.failed(), 0);
+    });
+    written.assert_holds(&cluster.places());
+}
+
+#[test]
 fn a_database_that_crashes_and_restarts_under_load_costs_answers_and_no_identity_and_no_write() {
     let mut cluster = Cluster::start("");
     // What the throwaway server leaves out for speed: an acknowledged commit is in its log.

@@ -65,6 +65,20 @@ impl Balancer {
         assert!(said.contains("changed"), "{said}");
     }
 
+    /// Sets what is wanted of a server: `ready`, or `drain` for one that gets nothing new.
+    pub(super) fn set_state(&self, name: &str, state: &str) {
+        let said = self.told(&format!("set server servers/{name} state {state}")).unwrap();
+        assert_eq!(said.trim(), "");
+    }
+
+    /// How many requests a server has that are not answered.
+    pub(super) fn requests_at(&self, name: &str) -> u32 {
+        let table = self.told("show stat").unwrap();
+        let of_server = format!("servers,{name},");
+        let row = table.lines().find_map(|row| row.strip_prefix(&of_server)).unwrap();
+        row.split(',').nth(2).unwrap().parse().unwrap()
+    }
+
     fn told(&self, command: &str) -> std::io::Result<String> {
         let mut stream = UnixStream::connect(self.folder.path().join("s"))?;
         stream.write_all(format!("{command}\n").as_bytes())?;
@@ -91,9 +105,9 @@ fn configuration(folder: &Path, servers: &[(&str, SocketAddr)]) -> String {
     let mut text = String::new();
     for line in printed.unwrap().lines() {
         match line.split_whitespace().next() {
-            Some("global") => {
+            Some("stats") => {
                 let socket = folder.join("s");
-                write!(text, "{line}\n    stats socket {} level admin", socket.display()).unwrap();
+                write!(text, "    stats socket {} level admin", socket.display()).unwrap();
             }
             Some("bind") => text.push_str("    bind fd@0"),
             Some("default-server") => text.push_str(&line.replace("inter 1s", "inter 100ms")),

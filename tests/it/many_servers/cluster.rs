@@ -84,10 +84,20 @@ impl Cluster {
         assert!(self.is_left_out(index));
     }
 
+    /// Ends a server as the guide has operators do it.
+    pub(super) fn stop(&mut self, index: usize) {
+        self.balancer.set_state(NAMES[index], "drain");
+        assert!(eventually(|| self.balancer.requests_at(NAMES[index]) == 0));
+        self.servers[index].signal("TERM");
+        assert!(self.servers[index].wait().success());
+        assert!(self.is_left_out(index));
+    }
+
     /// Starts it again, and waits until HAProxy sends requests to it.
     pub(super) fn start_again(&mut self, index: usize) {
         self.servers[index] = start(&self.installation, self.environment.iter().copied());
         self.balancer.moved(NAMES[index], self.servers[index].address());
+        self.balancer.set_state(NAMES[index], "ready");
         assert!(eventually(|| self.balancer.sends_to(NAMES[index])));
     }
 
