@@ -4,6 +4,7 @@
 
 mod accounts;
 mod accounts_admin;
+mod accounts_events;
 mod accounts_hostile;
 mod accounts_openapi;
 mod accounts_rest;

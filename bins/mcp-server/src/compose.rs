@@ -8,7 +8,7 @@ use std::sync::Arc;
 use mcp_accounts_http::RecoveryHttp;
 use mcp_auth::{Accounts, Auth, Authenticate, OpenDoor};
 use mcp_config::{Config, DatabaseConfig, Loaded, Sources};
-use mcp_identity::{AuditLog, NoAudit, Principal, SystemClock, SystemEntropy};
+use mcp_identity::{Principal, SystemClock, SystemEntropy};
 use mcp_listen::{DrainOutcome, Settings};
 use mcp_protocol::{Implementation, Server};
 use mcp_query::Databases;
@@ -19,7 +19,7 @@ use crate::fault::StartFault;
 use crate::health::{Health, StoreState};
 use crate::reload::Reload;
 use crate::stack::{Parts, stack};
-use crate::stores::{Opened, Surroundings};
+use crate::stores::{Opened, Record, Surroundings};
 use crate::tasks::{Shutdown, ShutdownSwitch, Tasks};
 use crate::telemetry::Telemetry;
 use crate::{databases, listener, people, stores, systemd, tls};
@@ -99,19 +99,19 @@ async fn parts(
     draining: &Shutdown,
 ) -> Result<Parts, StartFault> {
     let config = &loaded.config;
-    let Entrance { door, auth, accounts, states, audit, recovery } =
+    let Entrance { door, auth, accounts, states, record, recovery } =
         open_door(loaded, &mut around).await?;
     let Surroundings { clock, entropy, tasks, shutdown, .. } = around;
     let health = Health::new(auth.clone(), states);
     let accounts = match (auth, accounts) {
         (Some(auth), Some(accounts)) => {
-            let around = (Arc::clone(&audit), Arc::clone(&clock), Arc::clone(&entropy));
+            let around = (record.clone(), Arc::clone(&clock), Arc::clone(&entropy));
             Some(people::serve(config, &auth, accounts, around)?)
         }
         _ => None,
     };
     let (databases, pools) = databases::open(config).await?;
-    let databases = databases.recorded(audit, Arc::clone(&clock));
+    let databases = databases.recorded(record.log, Arc::clone(&clock));
     describe_databases(config);
     tasks.start("pools", pools.run(shutdown.clone().requested()));
     let server = Arc::new(mcp_server(&databases));
@@ -193,7 +193,7 @@ struct Entrance {
     auth: Option<Auth>,
     accounts: Option<Accounts>,
     states: Vec<StoreState>,
-    audit: Arc<dyn AuditLog>,
+    record: Record,
     recovery: Option<RecoveryHttp>,
 }
 
@@ -202,24 +202,24 @@ async fn open_door(loaded: &Loaded, around: &mut Surroundings<'_>) -> Result<Ent
     if !loaded.config.http.auth.enabled {
         let door = Arc::new(OpenDoor::let_everybody_in());
         // Nobody in particular does what is done here; it is recorded where that is asked for.
-        let audit = match loaded.config.audit.file {
+        let record = match loaded.config.audit.file {
             Some(_) => stores::open_audit(loaded, around)?,
-            None => Arc::new(NoAudit),
+            None => Record::none(),
         };
         return Ok(Entrance {
             door,
             auth: None,
             accounts: None,
             states: Vec::new(),
-            audit,
+            record,
             recovery: None,
         });
     }
-    let Opened { auth, accounts, states, audit, recovery } = stores::open(loaded, around).await?;
+    let Opened { auth, accounts, states, record, recovery } = stores::open(loaded, around).await?;
     let people = if auth.has_accounts() { " and user accounts" } else { "" };
     tracing::info!("Authentication is on: API tokens{people}");
     let door = Arc::new(auth.clone());
-    Ok(Entrance { door, auth: Some(auth), accounts, states, audit, recovery })
+    Ok(Entrance { door, auth: Some(auth), accounts, states, record, recovery })
 }
 
 pub(crate) fn implementation() -> Implementation {

@@ -13,8 +13,10 @@ use mcp_auth::{Accounts, Auth, JwtSettings, LoginSettings, OpenError};
 use mcp_config::{Config, HttpAuthConfig, Loaded, PasswordAlgorithm, PasswordsConfig, UserStore};
 use mcp_identity::{AuditLog, Clock, Entropy, NoAudit, Password, SigningSecret};
 use mcp_password::{Algorithm, Asker, Hasher};
-use mcp_store::{AttemptLedger, RecoveryStore, StoreError, StoreErrorKind, TokenStore};
-use mcp_store_file::{AuditFile, AuditFileSettings};
+use mcp_store::{
+    AttemptLedger, AuditEvents, RecoveryStore, StoreError, StoreErrorKind, TokenStore,
+};
+use mcp_store_file::{AuditFile, AuditFileSettings, FileEvents};
 use mcp_throttle::{LockoutPolicy, Quota};
 
 use crate::fault::StartFault;
@@ -39,9 +41,23 @@ pub(crate) struct Opened {
     /// `None`: nobody has an account.
     pub(crate) accounts: Option<Accounts>,
     pub(crate) states: Vec<StoreState>,
-    pub(crate) audit: Arc<dyn AuditLog>,
+    pub(crate) record: Record,
     /// Where people have accounts: what finds lost passwords again.
     pub(crate) recovery: Option<RecoveryHttp>,
+}
+
+/// What happens to credentials, accounts and databases: where it is written, and how it is read back.
+#[derive(Clone)]
+pub(crate) struct Record {
+    pub(crate) log: Arc<dyn AuditLog>,
+    pub(crate) events: Arc<dyn AuditEvents>,
+}
+
+impl Record {
+    /// Nothing is written, and nothing told.
+    pub(crate) fn none() -> Self {
+        Self { log: Arc::new(NoAudit), events: Arc::new(NoAudit) }
+    }
 }
 
 /// Where credentials are kept.
@@ -52,7 +68,7 @@ struct Stores {
     /// The attempts to log in that servers have in common; `None`: there is one server.
     attempts: Option<Arc<dyn AttemptLedger>>,
     /// What happened to them.
-    audit: Arc<dyn AuditLog>,
+    record: Record,
     states: Vec<StoreState>,
     /// How long what was read last holds while they cannot be read; `None`: for ever.
     stands_in: Option<Duration>,
@@ -71,7 +87,8 @@ pub(crate) async fn open(
         UserStore::File => files::open(loaded, around).await?,
         UserStore::Postgres => postgres::open(loaded, around).await?,
     };
-    let (mail, audit) = Mail::open(config, stores.audit)?;
+    let Record { log, events } = stores.record;
+    let (mail, audit) = Mail::open(config, log)?;
     let auth = &config.http.auth;
     let mut builder = Auth::builder(stores.tokens)
         .clock(Arc::clone(&around.clock))
@@ -114,7 +131,8 @@ pub(crate) async fn open(
         }
         None => None,
     };
-    Ok(Opened { auth, accounts, states: stores.states, audit, recovery })
+    let record = Record { log: audit, events };
+    Ok(Opened { auth, accounts, states: stores.states, record, recovery })
 }
 
 /// Judges the logins of the accounts that are kept there.
@@ -151,12 +169,12 @@ async fn remove_expired(store: &dyn TokenStore, now: SystemTime) {
 pub(crate) fn open_audit(
     loaded: &Loaded,
     around: &mut Surroundings<'_>,
-) -> Result<Arc<dyn AuditLog>, StartFault> {
+) -> Result<Record, StartFault> {
     let config = &loaded.config.audit;
     let path = config.file.clone();
-    let mut settings = AuditFileSettings::new(
-        path.clone().unwrap_or_else(|| loaded.config.state.directory.join("audit.jsonl")),
-    );
+    let current = path.clone().unwrap_or_else(|| loaded.config.state.directory.join("audit.jsonl"));
+    let events = FileEvents::new(&current);
+    let mut settings = AuditFileSettings::new(current);
     settings.retention_days = NonZeroU32::new(config.retention_days);
     match AuditFile::open(settings, Arc::clone(&around.clock)) {
         Ok((log, writer)) => {
@@ -166,12 +184,12 @@ pub(crate) fn open_audit(
                     tracing::error!("The audit log is not complete: {fault}");
                 }
             });
-            Ok(Arc::new(log))
+            Ok(Record { log: Arc::new(log), events: Arc::new(events) })
         }
         Err(fault) if path.is_some() => Err(refuse(&fault)),
         Err(fault) => {
             tracing::warn!("No audit log is kept: {fault}");
-            Ok(Arc::new(NoAudit))
+            Ok(Record::none())
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use jiff::Timestamp;
-use mcp_accounts::{LockState, LoggedIn, Page, Person, SessionInfo};
+use mcp_accounts::{EventInfo, LockState, LoggedIn, Page, Person, SessionInfo, Span};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -152,6 +152,62 @@ pub(crate) struct EndedBody {
     pub(crate) ended: usize,
 }
 
+/// Something that happened. What is not known, or nobody else's business, is not there.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct EventView {
+    /// When.
+    time: String,
+    /// What was done or tried, as a word that never changes.
+    action: String,
+    /// `done`, `refused` or `failed`.
+    outcome: String,
+    /// Why it was not done, as a word that never changes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// The account that it concerns.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<String>,
+    /// The session that it concerns.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<String>,
+    /// The API token that it concerns, by its id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
+    /// The database that a statement ran on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    database: Option<String>,
+    /// What the statement does, as PostgreSQL's command tags have it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    command: Option<String>,
+    /// Where the request came from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ip_address: Option<String>,
+    /// The agent that sent it, as it said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_agent: Option<String>,
+    /// The request, as `X-Request-Id` named it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<String>,
+    /// The credential that did it: `session:` or `token:`, and its id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    principal: Option<String>,
+    /// Who did it at a terminal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operator: Option<String>,
+    /// How many events of the kind it stands for: a flood is told as one.
+    count: u64,
+}
+
+/// Events, newest first.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct EventsBody {
+    events: Vec<EventView>,
+    /// How many there are at most.
+    limit: usize,
+    /// How many newer ones were passed over.
+    offset: usize,
+}
+
 impl SessionBody {
     pub(crate) fn of(entered: LoggedIn, now: SystemTime) -> Self {
         let LoggedIn { session, person } = entered;
@@ -230,6 +286,35 @@ impl SessionView {
 impl SessionsBody {
     pub(crate) fn of(sessions: Vec<SessionInfo>) -> Self {
         Self { sessions: sessions.into_iter().map(SessionView::of).collect() }
+    }
+}
+
+impl EventView {
+    fn of(event: EventInfo) -> Self {
+        Self {
+            time: time(event.time),
+            action: event.action,
+            outcome: event.outcome,
+            reason: event.reason,
+            user: event.user,
+            session: event.session,
+            token: event.token,
+            database: event.database,
+            command: event.command,
+            ip_address: event.address.map(|address| address.to_string()),
+            user_agent: event.agent,
+            request_id: event.request,
+            principal: event.principal,
+            operator: event.operator,
+            count: event.count,
+        }
+    }
+}
+
+impl EventsBody {
+    pub(crate) fn of(events: Vec<EventInfo>, span: Span) -> Self {
+        let Span { limit, offset } = span;
+        Self { events: events.into_iter().map(EventView::of).collect(), limit, offset }
     }
 }
 

@@ -1,8 +1,8 @@
 //! What people do with their accounts, and admins with those of others.
 //!
 //! [`AccountService`] is the main type. Each of its methods is one use case with an error of its
-//! own: somebody logs in, registers, changes a password, looks at sessions and ends them; an admin
-//! lists, makes, changes, unlocks and deletes accounts. Whatever is changed is in force in this
+//! own: somebody logs in, registers, changes a password, looks at sessions and ends them, and at what
+//! happened; an admin lists, makes, changes, unlocks and deletes accounts. Whatever is changed is in force in this
 //! process when the method returns, and stands in the audit log.
 //!
 //! [`Recovery`] finds lost passwords again: somebody asks for a letter, follows the link in it and
@@ -19,6 +19,7 @@
 mod admin;
 mod contact;
 mod cursor;
+mod events;
 mod guard;
 mod login;
 mod new_password;
@@ -34,6 +35,7 @@ pub use admin::{
     AccountEdit, CreateRejection, DeleteRejection, FindRejection, ListRejection, NewAccount, Page,
     UpdateRejection,
 };
+pub use events::{EventInfo, Span};
 pub use guard::Guard;
 pub use login::LoggedIn;
 pub use new_password::NewPasswordRejection;

@@ -11,7 +11,7 @@ use mcp_identity::{
     UserName,
 };
 use mcp_password::{Hasher, Policy};
-use mcp_store::{AccountStore, StoreError};
+use mcp_store::{AccountStore, AuditEvents, StoreError};
 use mcp_throttle::{AddressKey, DEFAULT_KEYS, Quota, RateLimiter};
 
 use crate::contact;
@@ -29,6 +29,7 @@ pub struct AccountService {
     pub(crate) auth: Auth,
     pub(crate) hasher: Arc<Hasher>,
     pub(crate) audit: Arc<dyn AuditLog>,
+    pub(crate) events: Arc<dyn AuditEvents>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) settings: Settings,
     pub(crate) registrations: RateLimiter<AddressKey>,
@@ -46,6 +47,8 @@ pub struct Parts {
     pub hasher: Arc<Hasher>,
     /// Where changes are recorded.
     pub audit: Arc<dyn AuditLog>,
+    /// What was recorded, read back.
+    pub events: Arc<dyn AuditEvents>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// The source of the key that seals cursors.
@@ -76,11 +79,22 @@ impl AccountService {
     /// # Errors
     /// Without random bytes.
     pub fn new(parts: Parts, settings: Settings) -> Result<Self, EntropyError> {
-        let Parts { store, auth, hasher, audit, clock, entropy } = parts;
+        let Parts { store, auth, hasher, audit, events, clock, entropy } = parts;
         let cursors = Cursors::new(&*entropy)?;
         let registrations = RateLimiter::new(REGISTRATIONS, DEFAULT_KEYS);
         let turn = Turn::new();
-        Ok(Self { store, auth, hasher, audit, clock, settings, registrations, cursors, turn })
+        Ok(Self {
+            store,
+            auth,
+            hasher,
+            audit,
+            events,
+            clock,
+            settings,
+            registrations,
+            cursors,
+            turn,
+        })
     }
 
     /// The time now, as everything here sees it.

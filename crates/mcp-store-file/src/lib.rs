@@ -59,7 +59,7 @@ mod yaml;
 
 #[cfg(feature = "state")]
 pub use accounts::{FileAccounts, FileAccountsSettings, FileAccountsWatch};
-pub use audit::{AuditFile, AuditFileSettings, AuditLines, AuditReader, AuditWriter};
+pub use audit::{AuditFile, AuditFileSettings, AuditLines, AuditReader, AuditWriter, FileEvents};
 #[cfg(feature = "state")]
 pub use lock::ServerHold;
 pub use mcp_store::{AuditFilter, AuditLine};

@@ -8,8 +8,8 @@
 //! An [`AttemptLedger`] keeps what attempts to log in take and give back, by address and by name:
 //! [`LocalAttempts`] for one server, a shared one for several on one store.
 //!
-//! An audit log is no store, but what all of them have in common is here, too: [`AuditQueue`] and
-//! [`AuditLine`].
+//! An audit log is no store, but what all of them have in common is here, too: [`AuditQueue`],
+//! [`AuditLine`], and [`AuditEvents`], which tells what happened, newest first.
 //!
 //! [`MemoryTokens`] and [`MemoryAccounts`] are the twins that tests use and embedders may;
 //! `contract` (feature `contract`) holds the suites that every store passes. No store knows what a
@@ -63,7 +63,10 @@ pub use account_store::{
 pub use attempt_ledger::{
     About, AddressPlace, Admitted, AttemptLedger, AttemptLimits, Beginning, Begun, Held,
 };
-pub use audit::{AuditBatch, AuditFilter, AuditLine, AuditLineFault, AuditQueue};
+pub use audit::{
+    AuditBatch, AuditEvents, AuditFilter, AuditLine, AuditLineFault, AuditPage, AuditQueue,
+    FARTHEST_EVENT, MOST_EVENTS,
+};
 pub use change::{Change, ChangeSender, Changes};
 pub use local_attempts::LocalAttempts;
 pub use memory::MemoryTokens;

@@ -121,3 +121,24 @@ fn servers_that_start_at_once_make_the_tables_once() {
         .sum();
     assert_eq!(made, 1);
 }
+
+#[test]
+fn what_happened_on_one_server_is_told_by_every_other() {
+    let installation = installed("");
+    installation.add_user("alice", PASSWORD);
+    let (one, two) = (installation.start(), installation.start());
+    assert!(!logs_in(one.address(), "alice", "Wrong1Password"));
+    let token = session(two.address(), "alice", PASSWORD);
+    let outcomes = || {
+        let asked = Request::new("GET", "/auth/email/events?limit=10").bearer(&token);
+        let answer = asked.send(two.address());
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let events = answer.json()["events"].as_array().unwrap().clone();
+        let logins = events.iter().filter(|event| event["action"] == "login");
+        let outcome = |event: &Value| event["outcome"].as_str().unwrap().to_owned();
+        let mut outcomes: Vec<_> = logins.map(outcome).collect();
+        outcomes.sort_unstable();
+        outcomes
+    };
+    assert!(eventually(|| outcomes() == ["done", "refused"]), "{:?}", outcomes());
+}

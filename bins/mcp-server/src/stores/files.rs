@@ -16,7 +16,7 @@ pub(super) async fn open(
     loaded: &Loaded,
     around: &mut Surroundings<'_>,
 ) -> Result<Stores, StartFault> {
-    let audit = open_audit(loaded, around)?;
+    let record = open_audit(loaded, around)?;
     let accounts = open_accounts(loaded, around).await?;
     let (tokens, tokens_state) = open_tokens(&loaded.config, accounts.is_some(), around).await?;
     let mut states = vec![StoreState::File(tokens_state)];
@@ -28,7 +28,7 @@ pub(super) async fn open(
         }
     };
     let (attempts, stands_in) = (None, None);
-    Ok(Stores { tokens, accounts, attempts, audit, states, stands_in, can_be_read: true })
+    Ok(Stores { tokens, accounts, attempts, record, states, stands_in, can_be_read: true })
 }
 
 async fn open_tokens(

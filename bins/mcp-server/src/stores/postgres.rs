@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use mcp_config::{Config, Loaded, Origin, UsersConfig, UsersFallback};
 use mcp_connect::Target;
-use mcp_identity::{AuditLog, RoleName};
+use mcp_identity::RoleName;
 use mcp_store::{Account, AccountStore as _, StoreError, StoreErrorKind, TokenStore as _};
 use mcp_store_postgres::{ChannelState, PostgresKeeper, PostgresSettings, PostgresStore};
 
 use super::first_users::FirstUsers;
-use super::{Stores, Surroundings, accounts_in, open_audit, refuse, remove_expired};
+use super::{Record, Stores, Surroundings, accounts_in, open_audit, refuse, remove_expired};
 use crate::fault::StartFault;
 use crate::health::StoreState;
 use crate::tasks::Shutdown;
@@ -40,12 +40,12 @@ pub(super) async fn open(
     let closing = Arc::clone(&store);
     // What the others note when they end is still written.
     around.tasks.at_last(async move { closing.close() });
-    let audit = open_events(&store, loaded, around)?;
+    let record = open_events(&store, loaded, around)?;
     let channel = store.channel();
     let accounts = accounts_in(Arc::<PostgresStore>::clone(&store), config, around).await?;
     if is_up {
         let (hasher, now) = (&*accounts.0.hasher, around.clock.now());
-        let first = FirstUsers { store: &store, hasher, audit: &*audit, now };
+        let first = FirstUsers { store: &store, hasher, audit: &*record.log, now };
         Box::pin(first.make(config, around.beyond_loopback)).await?;
         count(&store, &place, around).await.map_err(|fault| refuse(&fault))?;
         let _ = tokio::time::timeout(HEARING, channel.clone().until(true)).await;
@@ -57,7 +57,7 @@ pub(super) async fn open(
         tokens: store,
         accounts: Some(accounts),
         attempts: Some(attempts),
-        audit,
+        record,
         states,
         stands_in: Some(stands_in(config)),
         can_be_read: is_up,
@@ -66,10 +66,10 @@ pub(super) async fn open(
 
 /// The record that all servers write, unless a file for it was named.
 fn open_events(
-    store: &PostgresStore,
+    store: &Arc<PostgresStore>,
     loaded: &Loaded,
     around: &mut Surroundings<'_>,
-) -> Result<Arc<dyn AuditLog>, StartFault> {
+) -> Result<Record, StartFault> {
     if !loaded.config.records_in_database() {
         return open_audit(loaded, around);
     }
@@ -83,7 +83,7 @@ fn open_events(
         }
     });
     tracing::info!("Events are recorded in the table auth_events, beside the users");
-    Ok(Arc::new(log))
+    Ok(Record { log: Arc::new(log), events: Arc::<PostgresStore>::clone(store) })
 }
 
 /// A store, and whether its database answers.

@@ -2,9 +2,11 @@
 
 mod admin;
 mod entrance;
+mod events;
 mod own;
 
 use crate::route::Route;
 
 /// Their tables.
-pub(crate) static ROUTES: [&[Route]; 3] = [&entrance::ROUTES, &own::ROUTES, &admin::ROUTES];
+pub(crate) static ROUTES: [&[Route]; 4] =
+    [&entrance::ROUTES, &own::ROUTES, &events::ROUTES, &admin::ROUTES];

@@ -16,6 +16,7 @@
 //! - A full or broken disk costs one error in the log of the process. Events wait in memory;
 //!   what does not fit is counted, and the counts are lines of their own when the disk is back.
 
+mod events;
 mod file;
 mod journal;
 mod names;
@@ -24,6 +25,7 @@ mod time;
 mod trust;
 mod writer;
 
+pub use events::FileEvents;
 pub use file::{AuditFile, AuditFileSettings};
 pub use reader::{AuditLines, AuditReader};
 pub use writer::AuditWriter;

@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::civil::Date;
 use mcp_identity::UserName;
 use mcp_store::{AuditFilter, AuditLine, AuditLineFault, StoreError};
 use tokio::time::sleep;
@@ -18,7 +19,7 @@ use crate::fault::{WithHint as _, refused, shown, system};
 /// How often it looks for new lines.
 const PAUSE: Duration = Duration::from_millis(250);
 /// A line that is longer is none of ours, in bytes.
-const LONGEST: u64 = 64 * 1024;
+pub(super) const LONGEST: u64 = 64 * 1024;
 /// How much later than its day the lines of a file may be: a clock may have been ahead.
 const GRACE: Duration = Duration::from_hours(24);
 
@@ -113,7 +114,7 @@ impl AuditLines {
 
     /// The first file that may hold a wanted line.
     fn first(&self) -> Result<Option<Open>, StoreError> {
-        let since = self.filter.since.and_then(|since| since.checked_sub(GRACE)).map(day_of);
+        let since = first_day(&self.filter);
         let files = listed(&self.names)?;
         let wanted = files.into_iter().filter(|file| since.is_none_or(|since| file.day >= since));
         self.first_of(wanted)
@@ -151,15 +152,6 @@ impl AuditLines {
         }
         Open::new(self.names.current().to_owned(), false)
     }
-
-    fn wants(&self, line: &AuditLine) -> bool {
-        let late = self.filter.since.is_none_or(|since| line.time >= since);
-        let named = |user: &UserName| {
-            let theirs = line.user.as_deref().and_then(|name| UserName::parse(name).ok());
-            theirs.as_ref() == Some(user)
-        };
-        late && self.filter.user.as_ref().is_none_or(named)
-    }
 }
 
 impl Iterator for AuditLines {
@@ -171,7 +163,7 @@ impl Iterator for AuditLines {
         }
         loop {
             match self.advance() {
-                Ok(Some(Ok(line))) if !self.wants(&line) => {}
+                Ok(Some(Ok(line))) if !wants(&self.filter, &line) => {}
                 Ok(line) => return line,
                 Err(error) => {
                     self.failed = true;
@@ -257,6 +249,20 @@ impl Open {
     }
 }
 
-fn listed(names: &Names) -> Result<Vec<Rotated>, StoreError> {
+pub(super) fn wants(filter: &AuditFilter, line: &AuditLine) -> bool {
+    let late = filter.since.is_none_or(|since| line.time >= since);
+    let named = |user: &UserName| {
+        let theirs = line.user.as_deref().and_then(|name| UserName::parse(name).ok());
+        theirs.as_ref() == Some(user)
+    };
+    late && filter.user.as_ref().is_none_or(named)
+}
+
+/// The day of the first file that may hold a wanted line.
+pub(super) fn first_day(filter: &AuditFilter) -> Option<Date> {
+    filter.since.and_then(|since| since.checked_sub(GRACE)).map(day_of)
+}
+
+pub(super) fn listed(names: &Names) -> Result<Vec<Rotated>, StoreError> {
     names.list().map_err(|error| system(names.folder(), "list the audit files in it", &error))
 }

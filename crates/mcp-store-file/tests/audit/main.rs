@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails is a failed test")]
 
+mod events;
 mod lines;
 mod outage;
 mod reading;

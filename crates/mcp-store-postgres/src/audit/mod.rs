@@ -14,6 +14,7 @@
 //!   what does not fit is counted, and the counts are rows of their own when it is back.
 //! - Old rows are deleted a thousand at a time, between the writing.
 
+mod events;
 mod log;
 mod reader;
 mod writer;

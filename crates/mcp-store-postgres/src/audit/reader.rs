@@ -19,6 +19,14 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// So many are read at once.
 const PAGE: i64 = 500;
 
+/// The line of a row. Rows that were written by hand have none; it is made of their columns.
+pub(super) const LINE: &str = "(CASE WHEN details ? 'v' THEN details ELSE \
+    jsonb_strip_nulls(jsonb_build_object('v', 1, \
+      'time', to_char(ts AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), \
+      'action', event_type, 'outcome', CASE WHEN success THEN 'done' ELSE 'refused' END, \
+      'reason', failure_reason, 'user', login_hint, 'address', ip_address, \
+      'agent', user_agent)) END)::text";
+
 /// The lines of a log in the order in which they were written, oldest first.
 ///
 /// They end where the log ends now; asked again, they go on with what was written since. A row
@@ -71,18 +79,13 @@ impl PostgresAuditLines {
         }
     }
 
-    /// Rows that were written by hand have no line; it is made of their columns.
     async fn read_on(&mut self) -> Result<(), StoreError> {
-        const SQL: &str = "SELECT id, (CASE WHEN details ? 'v' THEN details ELSE \
-              jsonb_strip_nulls(jsonb_build_object('v', 1, \
-                'time', to_char(ts AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), \
-                'action', event_type, 'outcome', CASE WHEN success THEN 'done' ELSE 'refused' END, \
-                'reason', failure_reason, 'user', login_hint, 'address', ip_address, \
-                'agent', user_agent)) END)::text \
-            FROM auth_events WHERE id > $1 AND ($2 IS NULL OR ts >= $2) \
+        let sql = format!(
+            "SELECT id, {LINE} FROM auth_events WHERE id > $1 AND ($2 IS NULL OR ts >= $2) \
               AND ($3 IS NULL OR mcp_fold(login_hint) = $3 \
                    OR user_id = (SELECT id FROM users WHERE name_key = $3)) \
-            ORDER BY id LIMIT $4";
+            ORDER BY id LIMIT $4"
+        );
         let user = self.filter.user.as_ref().map(UserName::key);
         let values: Values<'_> = &[
             (&self.after, Type::INT8),
@@ -90,7 +93,7 @@ impl PostgresAuditLines {
             (&user, Type::TEXT),
             (&PAGE, Type::INT8),
         ];
-        for row in self.store.pool().read(SQL, values).await? {
+        for row in self.store.pool().read(&sql, values).await? {
             self.after = self.store.reader().get(&row, 0)?;
             self.read.push_back(self.line(&row));
         }

@@ -9,7 +9,9 @@ use mcp_identity::{
     Actor, AuditAction, AuditEvent, AuditLog as _, AuditOutcome, Caller, Clock as _, PrincipalId,
     RequestId, SessionId, Subject, SystemClock, SystemEntropy, TokenId, UserName,
 };
-use mcp_store::{AccountStore as _, AuditFilter, AuditLine, StoredHash, UserRecord};
+use mcp_store::{
+    AccountStore as _, AuditEvents as _, AuditFilter, AuditLine, AuditPage, StoredHash, UserRecord,
+};
 use mcp_store_postgres::{PostgresAudit, PostgresAuditWriter, PostgresStore};
 use tokio::sync::oneshot;
 
@@ -298,4 +300,55 @@ async fn rows_that_are_old_enough_are_deleted_a_thousand_at_a_time() {
     assert_eq!(house.sql(&database, "SELECT event_type FROM auth_events"), "logout");
     drop(stop);
     writing.await.unwrap().unwrap();
+}
+
+/// The reasons of the newest events, which tests use as their names.
+async fn newest(store: &PostgresStore, user: Option<&str>, page: (usize, usize)) -> Vec<String> {
+    let user = user.map(|name| UserName::parse(name).unwrap());
+    let filter = AuditFilter { since: None, user };
+    let page = AuditPage { filter, limit: page.0, offset: page.1 };
+    let lines = store.newest(page).await.unwrap();
+    lines.into_iter().filter_map(|line| line.reason).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_newest_come_first_and_an_account_has_those_of_no_other_of_its_name() {
+    let house = House::new();
+    let database = house.database();
+    let (store, _) = house.open(&database).await;
+    let alice = UserName::parse("Alice").unwrap();
+    let record = || UserRecord::new(alice.clone(), StoredHash::new("$2b$12$x"), SystemClock.now());
+    let write = async |reasons: &[&'static str]| {
+        let (audit, writer) = log(&store);
+        for reason in reasons {
+            let outcome = AuditOutcome::Refused(reason);
+            audit.record(AuditEvent {
+                outcome,
+                ..event(AuditAction::Login, user("Alice"), caller("x"))
+            });
+        }
+        writer.run(ready(())).await.unwrap();
+    };
+    store.add_account(record()).await.unwrap();
+    write(&["before"]).await;
+    store.delete_account(&alice).await.unwrap();
+    store.add_account(record()).await.unwrap();
+    write(&["one", "two", "three"]).await;
+    house.sql(
+        &database,
+        "INSERT INTO auth_events (event_type, success, failure_reason, details)
+         VALUES ('login', false, 'by_hand', NULL), ('login', true, NULL, '{\"v\": 2}')",
+    );
+
+    assert_eq!(newest(&store, Some("aLICE"), (100, 0)).await, ["three", "two", "one"]);
+    assert_eq!(newest(&store, Some("alice"), (1, 1)).await, ["two"]);
+    assert_eq!(newest(&store, Some("bob"), (100, 0)).await, [""; 0]);
+    let all = ["by_hand", "three", "two", "one", "before"];
+    assert_eq!(newest(&store, None, (100, 0)).await, all, "what cannot be read is passed over");
+    house.sql(
+        &database,
+        "INSERT INTO auth_events (event_type, success, failure_reason)
+         SELECT 'login', false, 'flood' FROM generate_series(1, 200)",
+    );
+    assert_eq!(newest(&store, None, (5_000, 0)).await.len(), 100, "whatever is asked for");
 }

@@ -6,10 +6,12 @@
 //!
 //! A queue holds whole lines: JSON that starts with its version, `v`, and is safe to show.
 
+mod events;
 mod flood;
 mod line;
 mod queue;
 mod time;
 
+pub use events::{AuditEvents, AuditPage, FARTHEST_EVENT, MOST_EVENTS};
 pub use line::{AuditFilter, AuditLine, AuditLineFault};
 pub use queue::{AuditBatch, AuditQueue};
