@@ -25,8 +25,14 @@ pub(crate) struct House {
 impl House {
     /// `auth` goes under `http.auth`.
     pub(crate) fn with(auth: &str) -> Self {
+        Self::writing(auth, "")
+    }
+
+    /// The same, with more sections.
+    pub(crate) fn writing(auth: &str, more: &str) -> Self {
         let installation = Installation::new("");
-        installation.write_config_with_users(&format!("{PATIENT}{auth}"), QUICK);
+        let more = format!("{QUICK}{more}");
+        installation.write_config_with_users(&format!("{PATIENT}{auth}"), &more);
         installation.add_user("alice", PASSWORD);
         let root = ["users", "add", "root", "--role", "admin", "--email", "root@example.com"];
         let root = [&root[..], &["--note", "admin", "--password-stdin"]].concat();

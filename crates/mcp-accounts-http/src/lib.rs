@@ -6,7 +6,7 @@
 //! does not do.
 //!
 //! [`RecoveryHttp`] answers what a lost password needs, and the one page that the link in a
-//! letter leads to.
+//! letter leads to; the document tells of all but the page.
 //!
 //! What is done, `mcp-accounts` decides. Here it is read from the wire and put on it: bodies of at
 //! most 16 KiB, JSON, each parsed once; 422 names the field and never repeats what it held; every

@@ -4,7 +4,8 @@ use schemars::generate::SchemaSettings;
 use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use crate::route::{Access, Parameter, Route, SchemaOf, all, of};
+use crate::recovery;
+use crate::route::{Access, Described, Parameter, Route, SchemaOf, all, of};
 use crate::view::{Detail, FieldProblem};
 
 /// The document, for people and programs alike. The same for every server of this release.
@@ -14,16 +15,16 @@ pub fn document() -> String {
         .with(|settings| settings.definitions_path = "/components/schemas".into())
         .into_generator();
     let mut paths = Map::new();
-    for route in all() {
+    for route in all().map(Route::described).chain(recovery::DESCRIBED.iter().cloned()) {
         let path = paths.entry(route.path).or_insert_with(|| json!({}));
-        path[route.method.as_str().to_lowercase()] = operation(route, &mut generator);
+        path[route.method.as_str().to_lowercase()] = operation(&route, &mut generator);
     }
     let document = json!({
         "openapi": "3.1.0",
         "info": {
             "title": "Accounts",
             "version": "1",
-            "description": "Logging in, one's own account, and the accounts of others for admins. \
+            "description": "Logging in, one's own account, lost passwords, and the accounts of others for admins. \
                             Everything under `/auth/email` is found under `/v1/auth/email`, too.",
         },
         "paths": paths,
@@ -35,7 +36,7 @@ pub fn document() -> String {
     format!("{document:#}\n")
 }
 
-fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
+fn operation(route: &Described, generator: &mut SchemaGenerator) -> Value {
     let mut operation = json!({
         "operationId": route.id,
         "summary": route.summary,
@@ -55,7 +56,7 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
     operation
 }
 
-fn parameters(route: &Route) -> Vec<Value> {
+fn parameters(route: &Described) -> Vec<Value> {
     let named = route.path.split('/').filter_map(|segment| {
         let name = segment.strip_prefix('{')?.strip_suffix('}')?;
         let schema = json!({ "type": "string", "minLength": 1 });
@@ -68,7 +69,7 @@ fn parameters(route: &Route) -> Vec<Value> {
 }
 
 /// Its own answers, and those that come of who may ask and of what is sent.
-fn responses(route: &Route, generator: &mut SchemaGenerator) -> Map<String, Value> {
+fn responses(route: &Described, generator: &mut SchemaGenerator) -> Map<String, Value> {
     let with_body: &[(u16, &str, SchemaOf)] = &[
         (413, "The body is larger than 16 KiB.", of::<Detail>),
         (415, "The body is not said to be JSON.", of::<Detail>),

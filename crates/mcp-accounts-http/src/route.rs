@@ -47,6 +47,26 @@ pub(crate) struct Route {
     pub(crate) run: fn(Ask) -> Running,
 }
 
+/// What the document says of an endpoint, whoever answers it.
+#[derive(Clone)]
+pub(crate) struct Described {
+    pub(crate) method: Method,
+    pub(crate) path: &'static str,
+    pub(crate) access: Access,
+    pub(crate) id: &'static str,
+    pub(crate) summary: &'static str,
+    pub(crate) body: Option<fn() -> Value>,
+    pub(crate) query: &'static [Parameter],
+    pub(crate) answers: &'static [(u16, &'static str, SchemaOf)],
+}
+
+impl Route {
+    pub(crate) fn described(&self) -> Described {
+        let Self { path, access, id, summary, body, query, answers, .. } = *self;
+        Described { method: self.method.clone(), path, access, id, summary, body, query, answers }
+    }
+}
+
 /// What may stand in a query.
 pub(crate) struct Parameter {
     pub(crate) name: &'static str,

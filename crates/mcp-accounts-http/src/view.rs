@@ -152,6 +152,26 @@ pub(crate) struct EndedBody {
     pub(crate) ended: usize,
 }
 
+/// A link for a new password that holds.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct LookBody {
+    /// Always true.
+    pub(crate) valid: bool,
+    /// A sentence.
+    pub(crate) message: &'static str,
+    /// When it no longer holds.
+    pub(crate) expires_at: String,
+}
+
+/// A link for a new password that an admin hands over.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct LinkBody {
+    /// The link. Told once.
+    pub(crate) reset_link: String,
+    /// When it no longer holds.
+    pub(crate) expires_at: String,
+}
+
 /// Something that happened. What is not known, or nobody else's business, is not there.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct EventView {

@@ -9,7 +9,10 @@ use http::header::{
 };
 use http::{Method, Response, StatusCode};
 use mcp_accounts::{ForgotRejection, LinkWorth, ResetRejection};
+use serde::Serialize;
 use serde_json::json as value;
+
+use crate::view::LookBody;
 
 pub(super) type Answer = Response<Bytes>;
 
@@ -27,6 +30,11 @@ pub(super) fn json(status: StatusCode, body: impl Into<Bytes>) -> Answer {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+pub(super) fn ok(body: &impl Serialize) -> Answer {
+    // Strings and booleans: this cannot fail.
+    json(StatusCode::OK, serde_json::to_vec(body).unwrap_or_default())
 }
 
 pub(super) fn detail(status: StatusCode, text: &str) -> Answer {
@@ -87,12 +95,8 @@ pub(super) fn asked(asked: Result<(), ForgotRejection>, said: &'static str) -> A
 pub(super) fn looked_at(look: Result<LinkWorth, impl Display>) -> Answer {
     match look {
         Ok(LinkWorth::Valid { expires_at }) => {
-            let said = value!({
-                "valid": true,
-                "message": "This reset link is valid",
-                "expires_at": time(expires_at),
-            });
-            json(StatusCode::OK, said.to_string())
+            let message = "This reset link is valid";
+            ok(&LookBody { valid: true, message, expires_at: time(expires_at) })
         }
         Ok(LinkWorth::Invalid) => detail(StatusCode::BAD_REQUEST, INVALID),
         Ok(LinkWorth::Expired) => detail(StatusCode::GONE, EXPIRED),

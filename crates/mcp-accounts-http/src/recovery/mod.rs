@@ -2,6 +2,7 @@
 
 mod answers;
 mod bodies;
+mod document;
 mod page;
 mod route;
 
@@ -23,12 +24,14 @@ use mcp_auth_http::{AuthLayer, AuthService};
 use mcp_identity::{Caller, Clock, Password, Principal, PrincipalId};
 use tower_layer::Layer as _;
 
-use self::answers::{Answer, detail, json, method_not_allowed};
+use self::answers::{Answer, detail, method_not_allowed};
 use self::bodies::{Forgot, NewPassword, ResetByToken, Unread};
 use self::route::{Route, route_of};
 use crate::answer::refusal_body;
 use crate::percent;
+use crate::view::LinkBody;
 
+pub(crate) use self::document::DESCRIBED;
 pub use self::route::{is_recovery, is_reset_page};
 
 /// The longest body that a stranger may send, in bytes.
@@ -194,9 +197,8 @@ impl Endpoints {
         match self.recovery.mint_for(&whom, caller, &principal.id).await {
             Ok(link) => {
                 let expires_at = answers::time(link.expires_at);
-                let said =
-                    serde_json::json!({ "reset_link": link.expose(), "expires_at": expires_at });
-                json(StatusCode::OK, said.to_string())
+                let reset_link = link.expose().to_owned();
+                answers::ok(&LinkBody { reset_link, expires_at })
             }
             Err(MintRejection::NotFound) => detail(StatusCode::NOT_FOUND, "User not found"),
             Err(MintRejection::Entropy(_)) => {
