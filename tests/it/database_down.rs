@@ -73,7 +73,9 @@ fn a_database_that_crashes_under_load_costs_errors_and_never_anothers_rows() {
         }
         for _ in 0..3 {
             let (good, bad) = (answered.load(Ordering::Relaxed), failed.load(Ordering::Relaxed));
-            assert!(eventually(|| answered.load(Ordering::Relaxed) > good + 30));
+            let serves = eventually(|| answered.load(Ordering::Relaxed) > good + 30);
+            let one = ask(to, &tokens[0], "one more");
+            assert!(serves, "{answered:?} answered, {failed:?} failed, {one:?}: {}", server.log());
             installation.postgres_mut().crash();
             assert!(eventually(|| failed.load(Ordering::Relaxed) > bad));
             installation.postgres_mut().resume().unwrap();

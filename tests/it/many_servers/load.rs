@@ -98,12 +98,15 @@ impl Acknowledged {
         }
     }
 
-    /// Holds it against servers.
+    /// Holds it against servers, as soon as word of it has come to each.
     pub(super) fn assert_holds(&self, at: &[SocketAddr]) {
         assert!(!self.opened.is_empty() && !self.ended.is_empty(), "something was written");
         let holds = |to: SocketAddr| {
-            assert!(self.opened.iter().all(|session| status(to, session) == 200), "at {to}");
-            assert!(self.ended.iter().all(|session| status(to, session) == 401), "at {to}");
+            let all = |sessions: &[String], wanted: u16| {
+                support::eventually(|| sessions.iter().all(|it| status(to, it) == wanted))
+            };
+            assert!(all(&self.opened, 200), "a session is lost at {to}");
+            assert!(all(&self.ended, 401), "a session came back at {to}");
         };
         thread::scope(|scope| {
             for to in at {
