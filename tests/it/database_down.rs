@@ -51,6 +51,8 @@ impl Drop for Stops<'_> {
 fn a_database_that_crashes_under_load_costs_errors_and_never_anothers_rows() {
     const CLIENTS: u32 = 6;
     let mut installation = Installation::new("");
+    // It acknowledges before it writes: what was made a moment ago would be lost in the crash.
+    installation.postgres().execute("postgres", "CHECKPOINT").unwrap();
     let tokens: Vec<_> = (0..3).map(|_| installation.add_token(&[])).collect();
     let server = installation.start();
     let to = server.address();
@@ -74,8 +76,7 @@ fn a_database_that_crashes_under_load_costs_errors_and_never_anothers_rows() {
         for _ in 0..3 {
             let (good, bad) = (answered.load(Ordering::Relaxed), failed.load(Ordering::Relaxed));
             let serves = eventually(|| answered.load(Ordering::Relaxed) > good + 30);
-            let one = ask(to, &tokens[0], "one more");
-            assert!(serves, "{answered:?} answered, {failed:?} failed, {one:?}: {}", server.log());
+            assert!(serves, "{answered:?} answered, {failed:?} failed: {}", server.log());
             installation.postgres_mut().crash();
             assert!(eventually(|| failed.load(Ordering::Relaxed) > bad));
             installation.postgres_mut().resume().unwrap();
