@@ -12,6 +12,7 @@ pub(super) const NAMES: [&str; 3] = ["one", "two", "three"];
 
 /// All clients are one address here, and its failures are not what this is about.
 const MANY_FAILURES: (&str, &str) = ("MCP_HTTP_AUTH_RATE_LIMIT_MAX_ATTEMPTS", "10000");
+const MANY_BAD_TOKENS: (&str, &str) = ("MCP_HTTP_AUTH_BEARER_FAILURES", "100000");
 const TRUSTED: (&str, &str) = ("MCP_HTTP_TRUSTED_PROXIES", "127.0.0.1");
 
 pub(super) struct Cluster {
@@ -25,7 +26,7 @@ pub(super) struct Cluster {
 impl Cluster {
     /// The servers, where nobody has been yet; `users` goes under `users` in the configuration.
     pub(super) fn start(users: &str) -> Self {
-        Self::start_in(vec![MANY_FAILURES, TRUSTED], installed(users), None)
+        Self::start_in(vec![MANY_FAILURES, MANY_BAD_TOKENS, TRUSTED], installed(users), None)
     }
 
     /// The same with the limits that a server has unless it is told others.
@@ -37,7 +38,7 @@ impl Cluster {
     pub(super) fn start_with_line(users: &str) -> (Self, Line) {
         let installation = installed(users);
         let line = Line::to(installation.postgres().socket_dir().join(".s.PGSQL.5432"));
-        let environment = vec![MANY_FAILURES, TRUSTED];
+        let environment = vec![MANY_FAILURES, MANY_BAD_TOKENS, TRUSTED];
         (Self::start_in(environment, installation, Some(&line)), line)
     }
 
