@@ -1,7 +1,7 @@
 //! Accounts over HTTP: REST under `/auth`, and the OpenAPI document that says so.
 //!
 //! [`AccountsHttp`] is a tower service that answers everything under `/auth`. Each endpoint is a
-//! row of a table ([`route`]) that says its method, its path, who may ask, what is sent and every
+//! row of a table that says its method, its path, who may ask, what is sent and every
 //! answer; the service obeys the table, and [`openapi`] prints it: one cannot say what the other
 //! does not do.
 //!
