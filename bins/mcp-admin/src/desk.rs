@@ -3,9 +3,9 @@
 use std::cell::OnceCell;
 use std::time::{Duration, SystemTime};
 
-use mcp_config::{Config, Loaded, Sources, load};
+use mcp_config::{Config, Loaded, Sources, UserStore, load};
 use mcp_identity::{Actor, AuditAction, AuditEvent, AuditOutcome, Subject};
-use tokio::runtime::Runtime;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::output::{Fault, Output};
 use crate::{operator, when};
@@ -16,7 +16,10 @@ pub(crate) struct Desk {
     pub(crate) output: Output,
     sources: Sources,
     operator: String,
+    /// For files: it sleeps without a descriptor, so that no call fails that would wake it.
     runtime: Runtime,
+    /// For PostgreSQL.
+    connected: Runtime,
     loaded: OnceCell<Loaded>,
 }
 
@@ -27,13 +30,15 @@ impl Desk {
         now: SystemTime,
         output: Output,
     ) -> Result<Self, Fault> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = Builder::new_current_thread().enable_time().build();
+        let connected = Builder::new_current_thread().enable_all().build();
         Ok(Self {
             now: SystemTime::UNIX_EPOCH + Duration::from_secs(when::unix_seconds(now)),
             output,
             sources,
             operator,
             runtime: runtime.map_err(Fault::from_failure)?,
+            connected: connected.map_err(Fault::from_failure)?,
             loaded: OnceCell::new(),
         })
     }
@@ -60,7 +65,11 @@ impl Desk {
 
     /// Does what has to wait.
     pub(crate) fn wait<T>(&self, work: impl Future<Output = T>) -> T {
-        self.runtime.block_on(work)
+        let connects = self.config().is_ok_and(|Config { users, .. }| {
+            users.store == UserStore::Postgres || users.database_dsn.is_some()
+        });
+        let runtime = if connects { &self.connected } else { &self.runtime };
+        runtime.block_on(work)
     }
 
     /// Records one change that was made.
