@@ -75,8 +75,8 @@ fn a_database_that_crashes_under_load_costs_errors_and_never_anothers_rows() {
         }
         for _ in 0..3 {
             let (good, bad) = (answered.load(Ordering::Relaxed), failed.load(Ordering::Relaxed));
-            let serves = eventually(|| answered.load(Ordering::Relaxed) > good + 30);
-            assert!(serves, "{answered:?} answered, {failed:?} failed: {}", server.log());
+            let recovered = eventually(|| answered.load(Ordering::Relaxed) > good + 30);
+            assert!(recovered, "{answered:?} answered, {failed:?} failed: {}", server.log());
             installation.postgres_mut().crash();
             assert!(eventually(|| failed.load(Ordering::Relaxed) > bad));
             installation.postgres_mut().resume().unwrap();
