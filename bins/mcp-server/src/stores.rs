@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use mcp_accounts_http::RecoveryHttp;
-use mcp_auth::{Accounts, Auth, JwtSettings, LoginSettings, OpenError};
+use mcp_auth::{Accounts, Auth, AuthBuilder, JwtSettings, LoginSettings, OpenError};
 use mcp_config::{Config, HttpAuthConfig, Loaded, PasswordAlgorithm, PasswordsConfig, UserStore};
 use mcp_identity::{AuditLog, Clock, Entropy, NoAudit, Password, SigningSecret};
 use mcp_password::{Algorithm, Asker, Hasher};
@@ -46,7 +46,8 @@ pub(crate) struct Opened {
     pub(crate) recovery: Option<RecoveryHttp>,
 }
 
-/// What happens to credentials, accounts and databases: where it is written, and how it is read back.
+/// What happens to credentials, accounts and databases: where it is written, and how it is read
+/// back.
 #[derive(Clone)]
 pub(crate) struct Record {
     pub(crate) log: Arc<dyn AuditLog>,
@@ -89,35 +90,21 @@ pub(crate) async fn open(
     };
     let Record { log, events } = stores.record;
     let (mail, audit) = Mail::open(config, log)?;
-    let auth = &config.http.auth;
-    let mut builder = Auth::builder(stores.tokens)
-        .clock(Arc::clone(&around.clock))
-        .entropy(Arc::clone(&around.entropy))
-        .audit(Arc::clone(&audit))
-        .bearer_failures(quota(auth.bearer_failures, auth.bearer_window_minutes));
+    let (accounts, place) = stores.accounts.unzip();
+    let mut builder = Auth::builder(stores.tokens).audit(Arc::clone(&audit));
     if let Some(limit) = stores.stands_in {
         builder = builder.stands_in(limit);
     }
     if !stores.can_be_read {
         builder = builder.opens_before_stores();
     }
-    let (accounts, place) = stores.accounts.unzip();
     if let Some(accounts) = &accounts {
         builder = builder.accounts(accounts.clone());
-    }
-    if let Some(jwt) = jwt_settings(auth)? {
-        tracing::info!("A login over REST is answered with a JWT (HS256)");
-        builder = builder.jwt(&jwt);
     }
     if let Some(attempts) = stores.attempts {
         builder = builder.attempts(attempts);
     }
-    let (auth, keeper) = builder.open().await.map_err(|fault| match fault {
-        OpenError::Store(fault) => refuse(&fault),
-        OpenError::Entropy(fault) => StartFault::ours(fault),
-    })?;
-    // A reload makes the whole index again.
-    around.tasks.start_apart("keeper", keeper.run(around.shutdown.clone().requested()));
+    let auth = start_auth(builder, &config.http.auth, around).await?;
     for state in &stores.states {
         if let StoreState::Channel(channel) = state {
             let minding = postgres::mind(channel.clone(), auth.clone(), around.shutdown.clone());
@@ -133,6 +120,29 @@ pub(crate) async fn open(
     };
     let record = Record { log: audit, events };
     Ok(Opened { auth, accounts, states: stores.states, record, recovery })
+}
+
+/// Reads the stores for the first time, and starts what keeps the index as they are.
+async fn start_auth(
+    mut builder: AuthBuilder,
+    config: &HttpAuthConfig,
+    around: &mut Surroundings<'_>,
+) -> Result<Auth, StartFault> {
+    if let Some(jwt) = jwt_settings(config)? {
+        tracing::info!("A login over REST is answered with a JWT (HS256)");
+        builder = builder.jwt(&jwt);
+    }
+    let builder = builder
+        .clock(Arc::clone(&around.clock))
+        .entropy(Arc::clone(&around.entropy))
+        .bearer_failures(quota(config.bearer_failures, config.bearer_window_minutes));
+    let (auth, keeper) = builder.open().await.map_err(|fault| match fault {
+        OpenError::Store(fault) => refuse(&fault),
+        OpenError::Entropy(fault) => StartFault::ours(fault),
+    })?;
+    // A reload makes the whole index again.
+    around.tasks.start_apart("keeper", keeper.run(around.shutdown.clone().requested()));
+    Ok(auth)
 }
 
 /// Judges the logins of the accounts that are kept there.

@@ -1,11 +1,11 @@
 //! The suites that every store passes: [`all`] for tokens, [`accounts`] for accounts, [`recovery`]
 //! for letters to be sent and links for a new password, [`attempts`] for the ledger of attempts
-//! beside them, each in a test of the store's own, on a tokio runtime with time (and not a paused one, where the store
-//! waits for files or sockets).
+//! beside them, each in a test of the store's own, on a tokio runtime with time (and not a paused
+//! one, where the store waits for files or sockets).
 //!
 //! They panic with a sentence that says which promise of [`TokenStore`], [`AccountStore`] or
-//! [`AttemptLedger`] was broken. Times are whole seconds, and whole minutes where a store keeps no more; places are told
-//! apart by the microsecond.
+//! [`AttemptLedger`] was broken. Times are whole seconds, and whole minutes where a store keeps no
+//! more; places are told apart by the microsecond.
 //!
 //! [`TokenStore`]: crate::TokenStore
 //! [`AccountStore`]: crate::AccountStore
