@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output};
 
-use support::{ServerProcess, binary};
+use support::{ServerProcess, binary, eventually};
 
 use crate::admin_folder::Admin;
 use crate::served_folder::{Kind, folder, log_in, opens, serve, token_of};
@@ -50,7 +50,7 @@ fn an_operators_tool_works_beside_the_server() {
     let session = log_in(to, "alice").unwrap();
     assert_eq!(folder.json(&["sessions", "list"])["total"], 1);
     assert!(folder.run(&["users", "disable", "alice"]).status.success());
-    assert!(!opens(to, &session));
+    assert!(eventually(|| !opens(to, &session)));
 }
 
 #[test]
