@@ -2,6 +2,7 @@
 
 mod admin;
 mod first_users;
+mod last_admin;
 mod outage;
 mod printed;
 mod servers;

@@ -113,7 +113,9 @@ impl From<EditRejection> for Fault {
             EditRejection::NotFound => {
                 Self::refused("User not found").hint("the names are in: mcp-admin users list")
             }
-            EditRejection::EmailTaken => Self::refused(rejection.to_string()),
+            EditRejection::EmailTaken | EditRejection::LastAdmin => {
+                Self::refused(rejection.to_string())
+            }
             EditRejection::Store(error) => error.into(),
         }
     }

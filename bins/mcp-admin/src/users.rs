@@ -8,7 +8,9 @@ use std::collections::BTreeSet;
 use mcp_config::PasswordAlgorithm;
 use mcp_identity::{AuditAction, Subject, UserName};
 use mcp_password::Owner;
-use mcp_store::{Account, AddRejection, EditRejection, StoredHash, UserEdit, UserRecord};
+use mcp_store::{
+    Account, AddRejection, AdminsLeft, EditRejection, StoredHash, UserEdit, UserRecord,
+};
 use serde_json::json;
 
 use self::show::Lockouts;
@@ -123,10 +125,12 @@ fn update(arguments: &UpdateUserArgs, desk: &Desk) -> Result<(), Fault> {
         (edit.password.is_some(), AuditAction::SetPassword),
         (revoke, AuditAction::EndSession),
     ];
+    let before = account;
     let account = desk.wait(store.edit_account(&name, edit)).map_err(about(&name))?;
     let subject = || Subject::User(account.record.name.clone());
     let done = done.into_iter().filter(|(done, _)| *done);
     desk.record_all(done.map(|(_, action)| (action, subject())));
+    warn_without_admin(&before, &store, desk);
     changed("User updated", &account, desk)
 }
 
@@ -149,9 +153,12 @@ fn switch(name: &str, enabled: bool, desk: &Desk) -> Result<(), Fault> {
         (AuditAction::DisableUser, "User disabled")
     };
     let store = accounts::open(desk)?;
+    let before = desk.wait(store.find_account(&name))?.ok_or(EditRejection::NotFound);
+    let before = before.map_err(about(&name))?;
     let edit = UserEdit { enabled: Some(enabled), ..UserEdit::default() };
     let account = desk.wait(store.edit_account(&name, edit)).map_err(about(&name))?;
     desk.record(action, Subject::User(account.record.name.clone()));
+    warn_without_admin(&before, &store, desk);
     changed(said, &account, desk)
 }
 
@@ -182,9 +189,24 @@ fn delete(name: &str, yes: bool, desk: &Desk) -> Result<(), Fault> {
     if !yes && !prompt::confirm(&format!("Delete user {name}?"))? {
         return Err(prompt::cancelled());
     }
-    let record = desk.wait(store.delete_account(name)).map_err(about(name))?;
+    let record =
+        desk.wait(store.delete_account(name, AdminsLeft::MayBeNone)).map_err(about(name))?;
     desk.record(AuditAction::DeleteUser, Subject::User(record.name.clone()));
+    warn_without_admin(&account, &store, desk);
     changed("User deleted", &Account { record, ..account }, desk)
+}
+
+/// Says so when a change has left nobody who looks after the accounts. The operator may do that,
+/// unlike an admin: he makes another one with the next command.
+fn warn_without_admin(before: &Account, store: &Accounts, desk: &Desk) {
+    if !before.record.is_acting_admin() {
+        return;
+    }
+    // What was asked for is done, whether or not this can be looked up.
+    let left = desk.wait(store.accounts());
+    if left.is_ok_and(|left| !left.iter().any(|it| it.record.is_acting_admin())) {
+        warn("nobody is admin any more: mcp-admin users add NAME --role admin");
+    }
 }
 
 fn changed(said: &str, account: &Account, desk: &Desk) -> Result<(), Fault> {

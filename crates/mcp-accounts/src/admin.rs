@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 
 use mcp_identity::{AuditAction, NameError, Password, RoleName, UserName};
-use mcp_store::{AddRejection, EditRejection, StoreError, UserEdit, UserRecord};
+use mcp_store::{
+    ADMIN_ROLE, AddRejection, AdminsLeft, EditRejection, StoreError, UserEdit, UserRecord,
+};
 
 use crate::contact;
 use crate::guard::Guard;
 use crate::new_password::NewPasswordRejection;
-use crate::person::{ADMIN, Person};
+use crate::person::Person;
 use crate::register::names_from;
 use crate::service::{AccountService, Requester};
 
@@ -146,9 +148,9 @@ impl AccountService {
         let opened = |text| self.cursors.open(&by.principal.id, text).ok_or(ListRejection::Cursor);
         let after = cursor.map(opened).transpose()?;
         let now = self.now();
-        let mut people: Vec<_> = self.store.accounts().await?;
-        people.retain(|it| after.as_ref().is_none_or(|last| it.record.name.key() > last.as_str()));
-        people.sort_by(|one, other| one.record.name.cmp(&other.record.name));
+        let after = after.as_ref().map(|last| last.as_str());
+        // One more says whether the list goes on.
+        let mut people = self.store.accounts_after(after, limit.saturating_add(1)).await?;
         let goes_on = people.len() > limit;
         people.truncate(limit);
         let last = people.last().filter(|_| goes_on);
@@ -212,14 +214,11 @@ impl AccountService {
         who: &str,
         edit: AccountEdit,
     ) -> Result<Person, UpdateRejection> {
-        let may_take = edit.is_admin == Some(false) || edit.is_active == Some(false);
-        let _turn = if may_take { self.turn.wait().await } else { None };
         let person = self.find(who).await?.ok_or(UpdateRejection::NotFound)?;
         let takes_rights = (person.is_admin && edit.is_admin == Some(false))
             || (person.is_active && edit.is_active == Some(false));
-        if takes_rights && let Some(guard) = self.may_lose(by, &person, Guard::OwnRights).await? {
-            self.record_refused(by, AuditAction::EditUser, &person.name, guard.code());
-            return Err(guard.into());
+        if takes_rights && by.is(&person.name) {
+            return Err(self.guarded(by, AuditAction::EditUser, &person, Guard::OwnRights).into());
         }
         let change = self.change_of(by, &person, &edit).await?;
         let account = match self.store.edit_account(&person.name, change).await {
@@ -227,6 +226,10 @@ impl AccountService {
             // The address is not touched.
             Err(EditRejection::NotFound | EditRejection::EmailTaken) => {
                 return Err(UpdateRejection::NotFound);
+            }
+            Err(EditRejection::LastAdmin) => {
+                let last = Guard::LastAdmin;
+                return Err(self.guarded(by, AuditAction::EditUser, &person, last).into());
             }
             Err(EditRejection::Store(fault)) => return Err(fault.into()),
         };
@@ -263,6 +266,7 @@ impl AccountService {
             full_name,
             enabled: edit.is_active.filter(|active| *active != person.is_active),
             roles: self.roles_of(person, edit.is_admin).await?,
+            admins: AdminsLeft::AtLeastOne,
             ..UserEdit::default()
         })
     }
@@ -278,7 +282,7 @@ impl AccountService {
         };
         let account = self.store.find_account(&person.name).await?;
         let mut roles = account.ok_or(UpdateRejection::NotFound)?.record.roles;
-        roles.retain(|role| role.as_str() != ADMIN);
+        roles.retain(|role| role.as_str() != ADMIN_ROLE);
         roles.extend(admin_role().filter(|_| is_admin));
         Ok(Some(roles))
     }
@@ -287,22 +291,31 @@ impl AccountService {
     ///
     /// To be awaited to its end.
     pub async fn delete(&self, by: &Requester, who: &str) -> Result<Person, DeleteRejection> {
-        let _turn = self.turn.wait().await;
         let person = self.find(who).await?.ok_or(DeleteRejection::NotFound)?;
-        if let Some(guard) = self.may_lose(by, &person, Guard::OwnAccount).await? {
-            self.record_refused(by, AuditAction::DeleteUser, &person.name, guard.code());
-            return Err(guard.into());
+        if by.is(&person.name) {
+            let own = Guard::OwnAccount;
+            return Err(self.guarded(by, AuditAction::DeleteUser, &person, own).into());
         }
-        match self.store.delete_account(&person.name).await {
+        match self.store.delete_account(&person.name, AdminsLeft::AtLeastOne).await {
             Ok(_) => {}
             Err(EditRejection::NotFound | EditRejection::EmailTaken) => {
                 return Err(DeleteRejection::NotFound);
+            }
+            Err(EditRejection::LastAdmin) => {
+                let last = Guard::LastAdmin;
+                return Err(self.guarded(by, AuditAction::DeleteUser, &person, last).into());
             }
             Err(EditRejection::Store(fault)) => return Err(fault.into()),
         }
         self.record(by, AuditAction::DeleteUser, &person.name);
         self.put_in_force().await;
         Ok(person)
+    }
+
+    /// What must not be done is recorded, too.
+    fn guarded(&self, by: &Requester, action: AuditAction, person: &Person, guard: Guard) -> Guard {
+        self.record_refused(by, action, &person.name, guard.code());
+        guard
     }
 
     /// Lifts the lock of an account and forgets its failures.
@@ -315,7 +328,7 @@ impl AccountService {
                 self.record(by, AuditAction::Unlock, &person.name);
             }
             Ok(_) => {}
-            Err(EditRejection::NotFound | EditRejection::EmailTaken) => {
+            Err(EditRejection::NotFound | EditRejection::EmailTaken | EditRejection::LastAdmin) => {
                 return Err(FindRejection::NotFound);
             }
             Err(EditRejection::Store(fault)) => return Err(fault.into()),
@@ -325,7 +338,7 @@ impl AccountService {
 }
 
 fn admin_role() -> Option<RoleName> {
-    RoleName::parse(ADMIN)
+    RoleName::parse(ADMIN_ROLE)
 }
 
 fn of_name(_: NameError) -> CreateRejection {

@@ -1,10 +1,8 @@
 //! What an admin must not do to accounts: take away his own, or the last one.
 
-use mcp_store::StoreError;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use mcp_identity::UserName;
 
-use crate::person::Person;
-use crate::service::{AccountService, Requester};
+use crate::service::Requester;
 
 /// What was not done, so that somebody can still look after the accounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -15,7 +13,7 @@ pub enum Guard {
     /// Nobody takes his own rights.
     #[error("you cannot take your own rights away")]
     OwnRights,
-    /// There would be no admin left.
+    /// There would be no admin left: the store says so, which knows what others do meanwhile.
     #[error("the last admin stays")]
     LastAdmin,
 }
@@ -31,41 +29,9 @@ impl Guard {
     }
 }
 
-/// Changes that take an admin away go one after another: two that each see the other admin would
-/// leave none. It holds within this process; servers that share a store do not wait for each
-/// other.
-pub(crate) struct Turn(Semaphore);
-
-impl Turn {
-    pub(crate) fn new() -> Self {
-        Self(Semaphore::new(1))
-    }
-
-    /// Waits for the turn, which lasts as long as what is returned. Nothing is locked: whatever
-    /// takes nobody away goes on.
-    pub(crate) async fn wait(&self) -> Option<SemaphorePermit<'_>> {
-        // It is never closed.
-        self.0.acquire().await.ok()
-    }
-}
-
-impl AccountService {
-    /// May this account be taken away from the admins by whoever asks?
-    pub(crate) async fn may_lose(
-        &self,
-        by: &Requester,
-        person: &Person,
-        own: Guard,
-    ) -> Result<Option<Guard>, StoreError> {
-        if by.principal.user.as_ref() == Some(&person.name) {
-            return Ok(Some(own));
-        }
-        if !person.is_acting_admin() {
-            return Ok(None);
-        }
-        let others = self.store.accounts().await?.into_iter();
-        let mut others = others.map(|account| Person::of(account, self.now()));
-        let another = others.any(|other| other.is_acting_admin() && other.name != person.name);
-        Ok((!another).then_some(Guard::LastAdmin))
+impl Requester {
+    /// Is this his own account? With a token that is nobody's, none is.
+    pub(crate) fn is(&self, name: &UserName) -> bool {
+        self.principal.user.as_ref() == Some(name)
     }
 }

@@ -100,7 +100,9 @@ impl AccountService {
         match self.store.edit_account(name, edit).await {
             Ok(_) => Ok(true),
             // The address is not touched.
-            Err(EditRejection::NotFound | EditRejection::EmailTaken) => Ok(false),
+            Err(EditRejection::NotFound | EditRejection::EmailTaken | EditRejection::LastAdmin) => {
+                Ok(false)
+            }
             Err(EditRejection::Store(fault)) => Err(fault),
         }
     }

@@ -4,11 +4,8 @@ use std::net::IpAddr;
 use std::time::SystemTime;
 
 use mcp_identity::{RoleName, SessionId, UserName};
-use mcp_store::{Account, LoginSession};
+use mcp_store::{ADMIN_ROLE, Account, LoginSession};
 use mcp_throttle::Lock;
-
-/// The role that makes an admin.
-pub(crate) const ADMIN: &str = "admin";
 
 /// An account, without anything that opens something.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +65,7 @@ impl Person {
         let Account { record, last_login, lockout } = account;
         let lock = lockout.lock.filter(|lock| *lock > Lock::Until(now));
         Self {
-            is_admin: record.roles.iter().map(RoleName::as_str).any(|role| role == ADMIN),
+            is_admin: record.roles.iter().map(RoleName::as_str).any(|role| role == ADMIN_ROLE),
             name: record.name,
             email: record.email,
             full_name: record.full_name,
@@ -82,11 +79,6 @@ impl Person {
                 Lock::UntilUnlocked => LockState::UntilUnlocked,
             }),
         }
-    }
-
-    /// May this account do what an admin does?
-    pub(crate) fn is_acting_admin(&self) -> bool {
-        self.is_admin && self.is_active
     }
 }
 

@@ -16,7 +16,6 @@ use mcp_throttle::{AddressKey, DEFAULT_KEYS, Quota, RateLimiter};
 
 use crate::contact;
 use crate::cursor::Cursors;
-use crate::guard::Turn;
 use crate::person::Person;
 
 /// Accounts that one address may try to register in an hour.
@@ -34,7 +33,6 @@ pub struct AccountService {
     pub(crate) settings: Settings,
     pub(crate) registrations: RateLimiter<AddressKey>,
     pub(crate) cursors: Cursors,
-    pub(crate) turn: Turn,
 }
 
 /// What an [`AccountService`] is made of.
@@ -82,19 +80,7 @@ impl AccountService {
         let Parts { store, auth, hasher, audit, events, clock, entropy } = parts;
         let cursors = Cursors::new(&*entropy)?;
         let registrations = RateLimiter::new(REGISTRATIONS, DEFAULT_KEYS);
-        let turn = Turn::new();
-        Ok(Self {
-            store,
-            auth,
-            hasher,
-            audit,
-            events,
-            clock,
-            settings,
-            registrations,
-            cursors,
-            turn,
-        })
+        Ok(Self { store, auth, hasher, audit, events, clock, settings, registrations, cursors })
     }
 
     /// The time now, as everything here sees it.

@@ -13,8 +13,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use mcp_identity::{
-    DatabaseGrant, EndReason, Grants, Lease, LeaseEnd, Principal, PrincipalId, RoleName, SessionId,
-    UserName,
+    DatabaseGrant, EndReason, Grants, Lease, LeaseEnd, Principal, PrincipalId, SessionId, UserName,
 };
 use mcp_store::{Account, LoginSession, SessionScope, UserRecord};
 
@@ -320,9 +319,7 @@ impl People {
 
     /// The one enabled admin, if there is just one.
     fn last_admin(&self) -> Option<UserName> {
-        let is_admin = |user: &&User| {
-            user.record.roles.iter().map(RoleName::as_str).any(|role| role == "admin")
-        };
+        let is_admin = |user: &&User| user.record.is_acting_admin();
         let mut admins = self.users.values().filter(is_admin);
         match (admins.next(), admins.next()) {
             (Some(only), None) => Some(only.record.name.clone()),

@@ -5,7 +5,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use mcp_identity::UserName;
-use mcp_store::{AddRejection, Change, Changes, EditRejection, StoreError, UserEdit, UserRecord};
+use mcp_store::{
+    AddRejection, AdminsLeft, Change, Changes, EditRejection, StoreError, UserEdit, UserRecord,
+};
 
 use crate::credential_file::{CredentialFile, Work};
 use crate::document::Document;
@@ -137,10 +139,14 @@ impl UserFile {
             let kept = document.records().find(|kept| kept.record.name == *name);
             let kept = kept.filter(|kept| edit.is_meant_for(&kept.record));
             let kept = kept.ok_or(EditRejection::NotFound)?;
+            let record = edit.apply(&kept.record);
+            // Before anybody does what goes with the edit.
+            if edit.admins.forbids(&kept.record, Some(&record), || is_led_without(document, name)) {
+                return Err(EditRejection::LastAdmin);
+            }
             if !expected(&kept.record) {
                 return Ok((Work::none(), None));
             }
-            let record = edit.apply(&kept.record);
             if record == kept.record {
                 return Ok((Work::none(), Some(record)));
             }
@@ -153,15 +159,22 @@ impl UserFile {
         })
     }
 
-    /// Removes a user, and returns the record.
+    /// Removes a user, and returns the record. `admins`: whether even if it is the last admin.
     ///
     /// # Errors
     /// [`EditRejection`]; nothing is removed then.
-    pub fn remove_now(&self, name: &UserName) -> Result<UserRecord, EditRejection> {
+    pub fn remove_now(
+        &self,
+        name: &UserName,
+        admins: AdminsLeft,
+    ) -> Result<UserRecord, EditRejection> {
         self.must_exist()?;
         self.0.rewrite(|document| {
             let kept = document.records().find(|kept| kept.record.name == *name);
             let record = kept.ok_or(EditRejection::NotFound)?.record.clone();
+            if admins.forbids(&record, None, || is_led_without(document, name)) {
+                return Err(EditRejection::LastAdmin);
+            }
             let edit = Edit::Remove(vec![record.name.clone()]);
             Ok((Work::one(edit, Change::User(record.name.clone())), record))
         })
@@ -215,9 +228,13 @@ impl UserFile {
     ///
     /// # Errors
     /// As that.
-    pub async fn remove(&self, name: &UserName) -> Result<UserRecord, EditRejection> {
+    pub async fn remove(
+        &self,
+        name: &UserName,
+        admins: AdminsLeft,
+    ) -> Result<UserRecord, EditRejection> {
         let name = name.clone();
-        self.off_the_runtime(move |file| file.remove_now(&name)).await
+        self.off_the_runtime(move |file| file.remove_now(&name, admins)).await
     }
 
     /// Word of changes from now on, made here or, while a watch runs, elsewhere.
@@ -297,6 +314,12 @@ impl Taken {
         self.emails.extend(email);
         Ok(())
     }
+}
+
+/// Is there another admin than `name`?
+fn is_led_without(document: &Document<Users>, name: &UserName) -> bool {
+    let records = document.records().map(|kept| &kept.record);
+    records.filter(|record| record.name != *name).any(UserRecord::is_acting_admin)
 }
 
 fn is_email_taken(document: &Document<Users>, record: &UserRecord) -> bool {

@@ -4,8 +4,8 @@ use std::time::SystemTime;
 
 use mcp_identity::{DbRole, SessionId, UserName};
 use mcp_store::{
-    Account, AccountStore, AddRejection, BoxFuture, Change, Changes, EditRejection, Login,
-    LoginSession, OpenRejection, Opened, Opening, SessionSelector, StoreError, StoredHash,
+    Account, AccountStore, AddRejection, AdminsLeft, BoxFuture, Change, Changes, EditRejection,
+    Login, LoginSession, OpenRejection, Opened, Opening, SessionSelector, StoreError, StoredHash,
     UserEdit, UserRecord,
 };
 use mcp_throttle::{Failure, LockoutPolicy, Ticket, Verdict};
@@ -42,6 +42,18 @@ impl PostgresStore {
     async fn all_accounts(&self) -> Result<Vec<Account>, StoreError> {
         let sql = format!("SELECT {ACCOUNT} FROM users ORDER BY id");
         let rows = self.pool().read(&sql, &[]).await?;
+        rows.iter().map(|row| self.reader().account(row)).collect()
+    }
+
+    async fn page(&self, after: Option<&str>, limit: usize) -> Result<Vec<Account>, StoreError> {
+        // In an order that no locale changes.
+        let sql = format!(
+            "SELECT {ACCOUNT} FROM users WHERE $1 IS NULL OR name_key COLLATE \"C\" > $1 \
+             ORDER BY name_key COLLATE \"C\" LIMIT $2"
+        );
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let values: crate::pool::Values<'_> = &[(&after, Type::TEXT), (&limit, Type::INT8)];
+        let rows = self.pool().read(&sql, values).await?;
         rows.iter().map(|row| self.reader().account(row)).collect()
     }
 
@@ -95,16 +107,6 @@ impl PostgresStore {
             Err(Fault::Taken(_)) => Err(AddRejection::NameTaken),
             Err(other) => Err(other.into_store().into()),
         }
-    }
-
-    async fn delete(&self, name: &UserName) -> Result<UserRecord, EditRejection> {
-        let sql = format!("DELETE FROM users WHERE name_key = $1 RETURNING {ACCOUNT}");
-        let rows = self.pool().write(&sql, &[(&name.key(), Type::TEXT)]).await;
-        let rows = rows.map_err(Fault::into_store)?;
-        let row = rows.first().ok_or(EditRejection::NotFound)?;
-        // Its sessions went with it.
-        self.tell([Change::User(name.clone()), Change::Everything]);
-        Ok(self.reader().account(row)?.record)
     }
 
     async fn unlock(&self, name: &UserName) -> Result<bool, EditRejection> {
@@ -391,6 +393,14 @@ impl AccountStore for PostgresStore {
         Box::pin(self.all_accounts())
     }
 
+    fn accounts_after<'a>(
+        &'a self,
+        after: Option<&'a str>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<Account>, StoreError>> {
+        Box::pin(self.page(after, limit))
+    }
+
     fn find_account<'a>(
         &'a self,
         name: &'a UserName,
@@ -420,8 +430,9 @@ impl AccountStore for PostgresStore {
     fn delete_account<'a>(
         &'a self,
         name: &'a UserName,
+        admins: AdminsLeft,
     ) -> BoxFuture<'a, Result<UserRecord, EditRejection>> {
-        Box::pin(self.delete(name))
+        Box::pin(self.delete(name, admins))
     }
 
     fn unlock_account<'a>(

@@ -1,7 +1,12 @@
-//! An edit of an account, with the sessions that it ends: several statements, one transaction.
+//! An edit of an account, with the sessions that it ends, and its removal, with what must not go
+//! with it: several statements, one transaction.
 
-use mcp_identity::{DbRole, SessionId, UserName};
-use mcp_store::{Account, Change, EditRejection, StoredHash, UserEdit};
+use std::collections::BTreeSet;
+
+use mcp_identity::{DbRole, RoleName, SessionId, UserName};
+use mcp_store::{
+    ADMIN_ROLE, Account, AdminsLeft, Change, EditRejection, StoredHash, UserEdit, UserRecord,
+};
 use serde_json::Value;
 use tokio_postgres::Transaction;
 use tokio_postgres::types::{ToSql, Type};
@@ -13,6 +18,9 @@ use crate::store::PostgresStore;
 
 /// How often an edit that collided with another is made anew.
 const TRIES: u32 = 4;
+
+/// One at a time asks whether an admin is the last one: the letters of `mcpadmin`.
+const LOCK: i64 = 0x6d63_7061_646d_696e;
 
 /// What is written into a column.
 enum New {
@@ -45,6 +53,7 @@ fn columns(edit: &UserEdit) -> Vec<(&'static str, New)> {
         db_role,
         read_only,
         checked: _,
+        admins: _,
         end_sessions: _,
     } = edit;
     let text = |text: &str| New::Text(Some(text.to_owned()));
@@ -84,40 +93,96 @@ fn statement(written: &[(&'static str, New)], enables: bool) -> String {
     )
 }
 
+/// What is done to an account.
+#[derive(Clone, Copy)]
+enum Alteration<'a> {
+    Edit(&'a UserEdit),
+    Delete(AdminsLeft),
+}
+
+impl<'a> Alteration<'a> {
+    /// Whether it may take an admin away, and must not take the last one.
+    fn spares_the_last_admin(self) -> bool {
+        let (admins, may_take) = match self {
+            Self::Delete(admins) => (admins, true),
+            Self::Edit(edit) => {
+                let is_admin = |roles: &BTreeSet<RoleName>| {
+                    roles.iter().any(|role| role.as_str() == ADMIN_ROLE)
+                };
+                let demotes = edit.roles.as_ref().is_some_and(|roles| !is_admin(roles));
+                (edit.admins, demotes || edit.enabled == Some(false))
+            }
+        };
+        may_take && admins == AdminsLeft::AtLeastOne
+    }
+
+    /// The hash that the account must have, if it must.
+    fn checked(self) -> Option<&'a str> {
+        match self {
+            Self::Edit(edit) => edit.checked.as_ref().map(StoredHash::expose),
+            Self::Delete(_) => None,
+        }
+    }
+}
+
+/// What became of it.
+enum Altered {
+    /// The account as it is now, or was last.
+    Account(Box<Account>),
+    Nobody,
+    /// Nothing was done: nobody else looks after the accounts.
+    LastAdmin,
+}
+
 impl PostgresStore {
     pub(crate) async fn edit(
         &self,
         name: &UserName,
         edit: &UserEdit,
     ) -> Result<Account, EditRejection> {
+        let account = self.alter(name, Alteration::Edit(edit)).await?;
+        let ends = edit.ends(name).map(|_| Change::Everything);
+        self.tell(ends.into_iter().chain([Change::User(name.clone())]));
+        Ok(account)
+    }
+
+    pub(crate) async fn delete(
+        &self,
+        name: &UserName,
+        admins: AdminsLeft,
+    ) -> Result<UserRecord, EditRejection> {
+        let account = self.alter(name, Alteration::Delete(admins)).await?;
+        // Its sessions went with it.
+        self.tell([Change::User(name.clone()), Change::Everything]);
+        Ok(account.record)
+    }
+
+    async fn alter(&self, name: &UserName, what: Alteration<'_>) -> Result<Account, EditRejection> {
         let mut tries = 1;
-        let edited = loop {
+        let altered = loop {
             let limit = self.pool().settings().patience;
-            match self.pool().in_time(limit, self.edit_once(name, edit)).await {
+            match self.pool().in_time(limit, self.alter_once(name, what)).await {
                 Err(Fault::Collided(_)) if tries < TRIES => tries += 1,
                 settled => break settled,
             }
         };
-        match edited {
-            Ok(Some(account)) => {
-                let ends = edit.ends(name).map(|_| Change::Everything);
-                self.tell(ends.into_iter().chain([Change::User(name.clone())]));
-                Ok(account)
-            }
-            Ok(None) => Err(EditRejection::NotFound),
+        match altered {
+            Ok(Altered::Account(account)) => Ok(*account),
+            Ok(Altered::Nobody) => Err(EditRejection::NotFound),
+            Ok(Altered::LastAdmin) => Err(EditRejection::LastAdmin),
             Err(Fault::Taken(index)) if is_of_email(&index) => Err(EditRejection::EmailTaken),
             Err(other) => Err(other.into_store().into()),
         }
     }
 
-    async fn edit_once(&self, name: &UserName, edit: &UserEdit) -> Result<Option<Account>, Fault> {
+    async fn alter_once(&self, name: &UserName, what: Alteration<'_>) -> Result<Altered, Fault> {
         let failed = |error| of_statement(self.pool().place(), &error);
         let mut lent = self.pool().lend().await.map_err(Fault::Store)?;
         let outcome = async {
             let work = lent.transaction().await.map_err(failed)?;
-            let account = self.edit_within(&work, name, edit).await?;
+            let altered = self.alter_within(&work, name, what).await?;
             work.commit().await.map_err(failed)?;
-            Ok(account)
+            Ok(altered)
         }
         .await;
         // What failed midway is rolled back with its connection.
@@ -125,6 +190,60 @@ impl PostgresStore {
             lent.settle();
         }
         outcome
+    }
+
+    async fn alter_within(
+        &self,
+        work: &Transaction<'_>,
+        name: &UserName,
+        what: Alteration<'_>,
+    ) -> Result<Altered, Fault> {
+        if what.spares_the_last_admin() && self.is_last_admin(work, name, what.checked()).await? {
+            return Ok(Altered::LastAdmin);
+        }
+        let account = match what {
+            Alteration::Edit(edit) => self.edit_within(work, name, edit).await?,
+            Alteration::Delete(_) => self.delete_within(work, name).await?,
+        };
+        Ok(account.map_or(Altered::Nobody, |account| Altered::Account(Box::new(account))))
+    }
+
+    /// Is this the account of an admin, if it has the hash that it must have, and of the only one?
+    /// Until the transaction ends nobody changes either: those who ask the same wait for each
+    /// other, so that no two of them each hold the account that the other wants; whoever takes
+    /// somebody away without asking waits for the row, and is waited for.
+    async fn is_last_admin(
+        &self,
+        work: &Transaction<'_>,
+        name: &UserName,
+        checked: Option<&str>,
+    ) -> Result<bool, Fault> {
+        const TURN: &str = "SELECT pg_advisory_xact_lock($1)";
+        const IS_ADMIN: &str = "SELECT FROM users WHERE name_key = $1 \
+            AND ($2 IS NULL OR password_hash = $2) AND active AND roles ? $3 FOR NO KEY UPDATE";
+        const ANOTHER: &str = "SELECT FROM users WHERE name_key <> $1 AND active AND roles ? $2 \
+            LIMIT 1 FOR SHARE";
+        let failed = |error| of_statement(self.pool().place(), &error);
+        let (key, admin) = ((&name.key() as &(dyn ToSql + Sync), Type::TEXT), ADMIN_ROLE);
+        let admin = (&admin as &(dyn ToSql + Sync), Type::TEXT);
+        // A statement of its own: what it waited for, the next ones see.
+        work.query_typed(TURN, &[(&LOCK, Type::INT8)]).await.map_err(failed)?;
+        let values = [key.clone(), (&checked, Type::TEXT), admin.clone()];
+        if work.query_typed(IS_ADMIN, &values).await.map_err(failed)?.is_empty() {
+            return Ok(false);
+        }
+        Ok(work.query_typed(ANOTHER, &[key, admin]).await.map_err(failed)?.is_empty())
+    }
+
+    async fn delete_within(
+        &self,
+        work: &Transaction<'_>,
+        name: &UserName,
+    ) -> Result<Option<Account>, Fault> {
+        let failed = |error| of_statement(self.pool().place(), &error);
+        let sql = format!("DELETE FROM users WHERE name_key = $1 RETURNING {ACCOUNT}");
+        let rows = work.query_typed(&sql, &[(&name.key(), Type::TEXT)]).await.map_err(failed)?;
+        rows.first().map(|row| self.reader().account(row)).transpose().map_err(Fault::Store)
     }
 
     async fn edit_within(

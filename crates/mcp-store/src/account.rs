@@ -9,6 +9,9 @@ use mcp_identity::{
     DatabaseGrant, DatabaseName, DbRole, Grants, RoleName, SessionId, TokenHash, UserName,
 };
 
+/// The role of those who look after the accounts of others.
+pub const ADMIN_ROLE: &str = "admin";
+
 /// One account as it is kept: everything but the password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserRecord {
@@ -84,6 +87,13 @@ impl UserRecord {
             && *read_only == other.read_only
             // Another time of making: another account under the same name.
             && *created_at == other.created_at
+    }
+
+    /// May whoever has this account look after those of others? A lock that is on it does not
+    /// count: it ends.
+    #[must_use]
+    pub fn is_acting_admin(&self) -> bool {
+        self.enabled && self.roles.iter().any(|role| role.as_str() == ADMIN_ROLE)
     }
 
     /// The rights that this record gives.
@@ -213,12 +223,40 @@ impl SessionSelector {
     }
 }
 
+/// Whether a change is made that would leave nobody who looks after the accounts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AdminsLeft {
+    /// It is: its maker can make an admin by other means.
+    #[default]
+    MayBeNone,
+    /// It is not. Of those who take the last two away at once, through whatever number of servers,
+    /// one is refused.
+    AtLeastOne,
+}
+
+impl AdminsLeft {
+    /// Must `before` not become `after`, unless `others` holds an acting admin? `None`: the account
+    /// is deleted. The others are asked only where it matters.
+    #[must_use]
+    pub fn forbids(
+        self,
+        before: &UserRecord,
+        after: Option<&UserRecord>,
+        others: impl FnOnce() -> bool,
+    ) -> bool {
+        let stays = after.is_some_and(UserRecord::is_acting_admin);
+        self == Self::AtLeastOne && before.is_acting_admin() && !stays && !others()
+    }
+}
+
 /// What is to change in an account; what is `None` stays.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UserEdit {
     /// The hash that the account must still have, if it must: the one that somebody's password was
     /// checked against. With another by now, there is no such account for this edit.
     pub checked: Option<StoredHash>,
+    /// Whether it is made though it takes the last admin away.
+    pub admins: AdminsLeft,
     /// The note.
     pub note: Option<String>,
     /// The address; `Some(None)` removes it.

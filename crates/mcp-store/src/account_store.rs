@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use mcp_identity::{SessionId, UserName};
 use mcp_throttle::{Failure, Lock, Lockout, LockoutPolicy, Ticket, Verdict};
 
-use crate::account::{LoginSession, SessionSelector, StoredHash, UserEdit, UserRecord};
+use crate::account::{AdminsLeft, LoginSession, SessionSelector, StoredHash, UserEdit, UserRecord};
 use crate::change::Changes;
 use crate::token_store::{BoxFuture, StoreError};
 
@@ -21,6 +21,25 @@ pub trait AccountStore: Send + Sync {
     /// # Errors
     /// [`StoreError`] when the store cannot be read as a whole; never a part of it.
     fn accounts(&self) -> BoxFuture<'_, Result<Vec<Account>, StoreError>>;
+
+    /// At most so many accounts, in the order of the keys of their names ([`UserName::key`], byte
+    /// by byte): those behind `after`, or the first ones.
+    ///
+    /// # Errors
+    /// As [`AccountStore::accounts`].
+    fn accounts_after<'a>(
+        &'a self,
+        after: Option<&'a str>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<Account>, StoreError>> {
+        Box::pin(async move {
+            let mut accounts = self.accounts().await?;
+            accounts.retain(|it| after.is_none_or(|after| it.record.name.key() > after));
+            accounts.sort_by(|one, other| one.record.name.key().cmp(other.record.name.key()));
+            accounts.truncate(limit);
+            Ok(accounts)
+        })
+    }
 
     /// The account of that name.
     ///
@@ -65,13 +84,15 @@ pub trait AccountStore: Send + Sync {
         edit: UserEdit,
     ) -> BoxFuture<'a, Result<Account, EditRejection>>;
 
-    /// Removes an account with its sessions and all that is kept of it.
+    /// Removes an account with its sessions and all that is kept of it. `admins`: whether it is
+    /// removed though it is the last admin's.
     ///
     /// # Errors
     /// [`EditRejection`]; nothing is removed then.
     fn delete_account<'a>(
         &'a self,
         name: &'a UserName,
+        admins: AdminsLeft,
     ) -> BoxFuture<'a, Result<UserRecord, EditRejection>>;
 
     /// Lifts the lock of an account and forgets its failures. `false`: it had neither.
@@ -277,6 +298,10 @@ pub enum EditRejection {
     /// Another account has this address.
     #[error("the email is taken")]
     EmailTaken,
+    /// Nobody would be left who looks after the accounts, and that was not to be:
+    /// [`AdminsLeft::AtLeastOne`].
+    #[error("the last admin stays")]
+    LastAdmin,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -56,7 +56,10 @@ mod recovery_store;
 mod rotation;
 mod token_store;
 
-pub use account::{LoginSession, SessionScope, SessionSelector, StoredHash, UserEdit, UserRecord};
+pub use account::{
+    ADMIN_ROLE, AdminsLeft, LoginSession, SessionScope, SessionSelector, StoredHash, UserEdit,
+    UserRecord,
+};
 pub use account_store::{
     Account, AccountStore, AddRejection, EditRejection, Login, OpenRejection, Opened, Opening,
 };

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use mcp_identity::{SessionId, UserName};
 use mcp_throttle::{Failure, LockoutPolicy, Ticket};
 
-use crate::account::{LoginSession, SessionSelector, UserEdit, UserRecord};
+use crate::account::{AdminsLeft, LoginSession, SessionSelector, UserEdit, UserRecord};
 use crate::account_store::{
     Account, AccountStore, AddRejection, EditRejection, Login, OpenRejection, Opened, Opening,
 };
@@ -72,8 +72,8 @@ impl MemoryAccounts {
         Ok(account)
     }
 
-    fn delete_now(&self, name: &UserName) -> Result<UserRecord, EditRejection> {
-        let (record, ended) = self.kept().delete(name)?;
+    fn delete_now(&self, name: &UserName, admins: AdminsLeft) -> Result<UserRecord, EditRejection> {
+        let (record, ended) = self.kept().delete(name, admins)?;
         self.tell_user(name);
         self.tell_ended(&ended);
         Ok(record)
@@ -128,6 +128,12 @@ impl Kept {
         })
     }
 
+    /// Is there another admin than `name`?
+    fn is_led_without(&self, name: &UserName) -> bool {
+        let records = self.accounts.iter().map(|account| &account.record);
+        records.filter(|record| record.name != *name).any(UserRecord::is_acting_admin)
+    }
+
     fn add(&mut self, record: UserRecord) -> Result<(), AddRejection> {
         if self.account(&record.name).is_some() {
             return Err(AddRejection::NameTaken);
@@ -146,7 +152,11 @@ impl Kept {
     ) -> Result<(Account, Vec<LoginSession>), EditRejection> {
         let meant = |account: &&mut Account| edit.is_meant_for(&account.record);
         let current = self.account(name).filter(meant).ok_or(EditRejection::NotFound)?;
-        let record = edit.apply(&current.record);
+        let before = current.record.clone();
+        let record = edit.apply(&before);
+        if edit.admins.forbids(&before, Some(&record), || self.is_led_without(name)) {
+            return Err(EditRejection::LastAdmin);
+        }
         if self.email_is_taken(record.email.as_deref(), name) {
             return Err(EditRejection::EmailTaken);
         }
@@ -163,10 +173,16 @@ impl Kept {
     fn delete(
         &mut self,
         name: &UserName,
+        admins: AdminsLeft,
     ) -> Result<(UserRecord, Vec<LoginSession>), EditRejection> {
         let mut accounts = self.accounts.iter();
         let place = accounts.position(|account| account.record.name == *name);
-        let removed = self.accounts.remove(place.ok_or(EditRejection::NotFound)?);
+        let place = place.ok_or(EditRejection::NotFound)?;
+        let there = &self.accounts[place].record;
+        if admins.forbids(there, None, || self.is_led_without(name)) {
+            return Err(EditRejection::LastAdmin);
+        }
+        let removed = self.accounts.remove(place);
         let ended = self.end(&SessionSelector::OfUser(name.clone(), None));
         Ok((removed.record, ended))
     }
@@ -279,8 +295,9 @@ impl AccountStore for MemoryAccounts {
     fn delete_account<'a>(
         &'a self,
         name: &'a UserName,
+        admins: AdminsLeft,
     ) -> BoxFuture<'a, Result<UserRecord, EditRejection>> {
-        Box::pin(async { self.delete_now(name) })
+        Box::pin(async move { self.delete_now(name, admins) })
     }
 
     fn unlock_account<'a>(

@@ -1,8 +1,7 @@
 //! Credentials in PostgreSQL: the database, its tables, and what lies in them.
 
 use mcp_config::Config;
-use mcp_identity::RoleName;
-use mcp_store::{Account, AccountStore as _, TokenStore as _};
+use mcp_store::{AccountStore as _, TokenStore as _};
 use mcp_store_postgres::{PostgresStore, TablesState, plain_to_elsewhere};
 
 use super::Finding;
@@ -59,14 +58,9 @@ fn content(desk: &Desk) -> Result<Vec<Finding>, Fault> {
     let detail =
         format!("{} user(s), {disabled} disabled; {} token(s)", accounts.len(), tokens.len());
     let mut findings = vec![Finding::ok(TABLES, detail)];
-    if !accounts.iter().any(is_admin) {
+    if !accounts.iter().any(|account| account.record.is_acting_admin()) {
         let hint = "mcp-admin users add NAME --role admin";
         findings.push(Finding::warn(TABLES, "nobody is admin").hint(hint));
     }
     Ok(findings)
-}
-
-fn is_admin(account: &Account) -> bool {
-    let record = &account.record;
-    record.enabled && record.roles.iter().map(RoleName::as_str).any(|role| role == "admin")
 }

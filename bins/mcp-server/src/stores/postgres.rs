@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use mcp_config::{Config, Loaded, Origin, UsersConfig, UsersFallback};
 use mcp_connect::Target;
-use mcp_identity::RoleName;
-use mcp_store::{Account, AccountStore as _, StoreError, StoreErrorKind, TokenStore as _};
+use mcp_store::{AccountStore as _, StoreError, StoreErrorKind, TokenStore as _};
 use mcp_store_postgres::{ChannelState, PostgresKeeper, PostgresSettings, PostgresStore};
 
 use super::first_users::FirstUsers;
@@ -171,15 +170,10 @@ async fn count(
     }
     let accounts = store.accounts().await?;
     tracing::info!("Loaded {} user(s) from {place}", accounts.len());
-    if !accounts.iter().any(is_admin) {
+    if !accounts.iter().any(|account| account.record.is_acting_admin()) {
         tracing::warn!("Nobody is admin yet: mcp-admin users add NAME --role admin");
     }
     Ok(())
-}
-
-fn is_admin(account: &Account) -> bool {
-    let record = &account.record;
-    record.enabled && record.roles.iter().map(RoleName::as_str).any(|role| role == "admin")
 }
 
 fn describe(users: &UsersConfig) {

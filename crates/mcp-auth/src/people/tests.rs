@@ -3,7 +3,8 @@
 
 use mcp_identity::{CredentialFault, Grants, TokenHash};
 use mcp_store::{
-    AccountStore, Change, Changes, MemoryAccounts, Opening, SessionSelector, StoredHash, UserEdit,
+    AccountStore, AdminsLeft, Change, Changes, MemoryAccounts, Opening, SessionSelector,
+    StoredHash, UserEdit,
 };
 use mcp_throttle::{LockoutPolicy, Verdict};
 
@@ -81,7 +82,7 @@ impl History {
             5 => {
                 let name = self.somebody();
                 // Nobody of that name: nothing is deleted.
-                drop(self.store.delete_account(&name).await);
+                drop(self.store.delete_account(&name, AdminsLeft::MayBeNone).await);
             }
             6..=11 => self.open().await,
             12 => {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mcp_auth::{LoginRejection, LoginSettings};
 use mcp_identity::{CredentialFault, RoleName};
-use mcp_store::{AccountStore as _, UserRecord};
+use mcp_store::{AccountStore as _, AdminsLeft, UserRecord};
 use mcp_throttle::LockoutPolicy;
 use tokio::time::advance;
 
@@ -88,7 +88,7 @@ async fn the_last_admin_is_never_locked_out_for_good() {
     house.log_in("carol", "wrong").await.unwrap_err();
     advance(Duration::from_mins(15)).await;
     assert_eq!(house.log_in("carol", PASSWORD).await.unwrap_err(), LOCKED);
-    house.store.delete_account(&user("dave")).await.unwrap();
+    house.store.delete_account(&user("dave"), AdminsLeft::MayBeNone).await.unwrap();
     house.auth.refresh().await.unwrap();
     assert_eq!(house.log_in("carol", PASSWORD).await.unwrap_err(), LOCKED);
     advance(Duration::from_mins(15)).await;

@@ -7,7 +7,7 @@ use mcp_identity::{
     Clock as _, CredentialFault, DatabaseName, EntropyError, PrincipalId, RoleName,
 };
 use mcp_password::{Algorithm, Hasher, Settings};
-use mcp_store::{AccountStore as _, MemoryTokens, StoredHash, UserEdit, UserRecord};
+use mcp_store::{AccountStore as _, AdminsLeft, MemoryTokens, StoredHash, UserEdit, UserRecord};
 use tokio::time::advance;
 
 use crate::support::{
@@ -219,7 +219,7 @@ async fn an_account_that_was_made_anew_meanwhile_is_another() {
     house.store.hold(Some(Step::Opening));
     let late = house.begin("192.0.2.1", "alice", PASSWORD);
     until("it was right", || house.store.standing() == 1).await;
-    house.store.delete_account(&user("alice")).await.unwrap();
+    house.store.delete_account(&user("alice"), AdminsLeft::MayBeNone).await.unwrap();
     advance(Duration::from_secs(1)).await;
     let other = hash_of(&house.hasher, "another password").await;
     house.add_record(UserRecord::new(user("alice"), other, house.clock.now())).await;

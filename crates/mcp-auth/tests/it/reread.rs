@@ -2,7 +2,7 @@
 //! must not cost what a hundred thousand accounts weigh.
 
 use mcp_identity::{EndReason, Lease};
-use mcp_store::{AccountStore as _, SessionSelector, UserEdit};
+use mcp_store::{AccountStore as _, AdminsLeft, SessionSelector, UserEdit};
 
 use crate::support::{Household, caller, outage, settings, settled, user};
 
@@ -36,7 +36,7 @@ async fn what_another_process_does_to_one_account_is_read_by_itself() {
     assert_eq!(hers.ended().await, EndReason::Replaced);
     let changed = house.bearer(&alice.token).unwrap();
     assert!(changed.grants.read_only);
-    house.store.delete_account(&user("alice")).await.unwrap();
+    house.store.delete_account(&user("alice"), AdminsLeft::MayBeNone).await.unwrap();
     assert_eq!(changed.lease.ended().await, EndReason::Revoked);
     assert!(!house.lets_in(&alice));
     assert!(house.lets_in(&bob) && !his.is_ended());

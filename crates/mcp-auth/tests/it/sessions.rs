@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mcp_auth::{LoginSettings, Refusal};
 use mcp_identity::{CredentialFault, Denial, EndReason, Lease, PrincipalId, RoleName};
-use mcp_store::{AccountStore as _, SessionSelector, UserEdit};
+use mcp_store::{AccountStore as _, AdminsLeft, SessionSelector, UserEdit};
 use tokio::time::advance;
 
 use crate::support::{Household, caller, hash_of, outage, settings, settled, until, user};
@@ -108,7 +108,7 @@ async fn deleting_a_user_ends_his_sessions() {
     let house = Household::with(settings()).await;
     let opened = house.session("alice").await;
     let lease = lease(&house, &opened);
-    house.store.delete_account(&user("alice")).await.unwrap();
+    house.store.delete_account(&user("alice"), AdminsLeft::MayBeNone).await.unwrap();
     assert_eq!(lease.ended().await, EndReason::Revoked);
     assert!(!house.lets_in(&opened));
 }
@@ -121,7 +121,7 @@ async fn whoever_is_made_again_under_a_name_inherits_no_session() {
     advance(Duration::from_secs(1)).await;
     let again = house.record("alice").await;
     // No word of it is heard in between: the keeper reads once.
-    house.store.delete_account(&user("alice")).await.unwrap();
+    house.store.delete_account(&user("alice"), AdminsLeft::MayBeNone).await.unwrap();
     house.add_record(again).await;
     assert!(!house.lets_in(&opened));
     assert_eq!(lease.why(), Some(EndReason::Revoked));
@@ -240,7 +240,7 @@ async fn a_user_who_is_kept_while_others_come_and_go_keeps_his_session() {
         house.add(&format!("user-{n}")).await;
         house.session(&format!("user-{n}")).await;
     }
-    house.store.delete_account(&user("user-1")).await.unwrap();
+    house.store.delete_account(&user("user-1"), AdminsLeft::MayBeNone).await.unwrap();
     house.auth.refresh().await.unwrap();
     assert!(house.lets_in(&opened));
     assert!(!lease.is_ended());

@@ -29,9 +29,9 @@ use std::time::SystemTime;
 
 use mcp_identity::{SessionId, UserName};
 use mcp_store::{
-    Account, AccountStore, AddRejection, BoxFuture, ChangeSender, Changes, EditRejection, Login,
-    LoginSession, OpenRejection, Opened, Opening, SessionSelector, StoreError, UserEdit,
-    UserRecord,
+    Account, AccountStore, AddRejection, AdminsLeft, BoxFuture, ChangeSender, Changes,
+    EditRejection, Login, LoginSession, OpenRejection, Opened, Opening, SessionSelector,
+    StoreError, UserEdit, UserRecord,
 };
 use mcp_throttle::{Failure, LockoutPolicy, Ticket};
 
@@ -229,9 +229,10 @@ impl AccountStore for FileAccounts {
     fn delete_account<'a>(
         &'a self,
         name: &'a UserName,
+        admins: AdminsLeft,
     ) -> BoxFuture<'a, Result<UserRecord, EditRejection>> {
         let name = name.clone();
-        Box::pin(self.ask(move |clerk| clerk.delete(&name)))
+        Box::pin(self.ask(move |clerk| clerk.delete(&name, admins)))
     }
 
     fn unlock_account<'a>(

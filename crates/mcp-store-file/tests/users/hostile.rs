@@ -1,7 +1,7 @@
 //! No name, no note and no row of edits breaks the file.
 
 use mcp_identity::{DatabaseName, DbRole, RoleName};
-use mcp_store::{EditRejection, StoredHash, UserEdit, UserRecord};
+use mcp_store::{AdminsLeft, EditRejection, StoredHash, UserEdit, UserRecord};
 use proptest::prelude::*;
 
 use crate::support::{LIST, MAP, OTHER, kept, name, note, record};
@@ -55,7 +55,10 @@ fn names_that_yaml_takes_for_something_else_stay_names() {
         kept.after(text, &note("changed"));
     }
     for text in names {
-        assert_eq!(kept.users.remove_now(&name(text)).unwrap().note, "changed");
+        assert_eq!(
+            kept.users.remove_now(&name(text), AdminsLeft::MayBeNone).unwrap().note,
+            "changed"
+        );
     }
     assert_eq!(kept.text(), MAP);
 }
@@ -132,6 +135,7 @@ fn edits() -> impl Strategy<Value = UserEdit> {
     let person = (prop::option::of(prop::option::of(hostile())), any::<Option<bool>>());
     let all = (some(any::<bool>()), sets, rest, person);
     all.prop_map(|((note, enabled, rehash), sets, rest, (full_name, must_change))| UserEdit {
+        admins: AdminsLeft::MayBeNone,
         checked: None,
         note,
         enabled,
@@ -163,7 +167,7 @@ proptest! {
             let (before, end) = text.split_at(text.find("# the end").unwrap());
             let after = kept.text();
             prop_assert!(after.starts_with(before) && after.ends_with(end), "{}", after);
-            kept.users.remove_now(&name("dave")).unwrap();
+            kept.users.remove_now(&name("dave"), AdminsLeft::MayBeNone).unwrap();
             prop_assert_eq!(kept.text(), text);
         }
     }

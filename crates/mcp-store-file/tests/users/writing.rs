@@ -4,7 +4,8 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, chown};
 
 use mcp_store::{
-    AddRejection, Change, EditRejection, StoreErrorKind, StoredHash, UserEdit, UserRecord,
+    AddRejection, AdminsLeft, Change, EditRejection, StoreErrorKind, StoredHash, UserEdit,
+    UserRecord,
 };
 use mcp_store_file::UserFile;
 
@@ -56,12 +57,15 @@ fn a_new_user_leaves_every_other_byte_alone_in_both_layouts() {
 #[test]
 fn a_removal_takes_the_entry_and_leaves_every_other_line_alone() {
     let map = kept(MAP);
-    assert_eq!(map.users.remove_now(&name("BOB b")).unwrap().note, "two\nlines\n");
+    assert_eq!(
+        map.users.remove_now(&name("BOB b"), AdminsLeft::MayBeNone).unwrap().note,
+        "two\nlines\n"
+    );
     let (from, to) = (MAP.find("    \"Bob B\"").unwrap(), MAP.find("    carol:").unwrap());
     assert_eq!(map.text(), format!("{}{}", &MAP[..from], &MAP[to..]));
 
     let list = kept(LIST);
-    list.users.remove_now(&name("alice")).unwrap();
+    list.users.remove_now(&name("alice"), AdminsLeft::MayBeNone).unwrap();
     let (from, to) = (LIST.find("  - username").unwrap(), LIST.find("\n  # the other").unwrap());
     assert_eq!(list.text(), format!("{}{}", &LIST[..from], &LIST[to..]));
 }
@@ -71,7 +75,7 @@ fn the_last_removal_leaves_a_file_that_says_that_it_is_empty() {
     for (text, empty) in [(LIST, "users: []\n"), (MAP, "users: {}\n")] {
         let kept = kept(text);
         for user in kept.users.read().unwrap() {
-            kept.users.remove_now(&user.record.name).unwrap();
+            kept.users.remove_now(&user.record.name, AdminsLeft::MayBeNone).unwrap();
         }
         assert_eq!(kept.users.read(), Ok(vec![]));
         assert!(kept.text().contains(empty), "{}", kept.text());
@@ -102,12 +106,15 @@ fn who_is_not_there_is_not_changed() {
     let kept = kept(MAP);
     let refused = kept.users.edit_now(&name("mallory"), &note("x"));
     assert_eq!(refused, Err(EditRejection::NotFound));
-    assert_eq!(kept.users.remove_now(&name("mallory")), Err(EditRejection::NotFound));
+    assert_eq!(
+        kept.users.remove_now(&name("mallory"), AdminsLeft::MayBeNone),
+        Err(EditRejection::NotFound)
+    );
     assert_eq!(kept.users.find_now(&name("mallory")), Ok(None));
     assert_eq!(kept.text(), MAP);
 
     let missing = missing();
-    let refused = missing.users.remove_now(&name("alice")).unwrap_err();
+    let refused = missing.users.remove_now(&name("alice"), AdminsLeft::MayBeNone).unwrap_err();
     assert!(
         matches!(refused, EditRejection::Store(fault) if fault.kind == StoreErrorKind::Missing)
     );
@@ -139,7 +146,7 @@ fn a_broken_file_is_left_as_it_is() {
         let kept = kept(text);
         kept.users.insert_now(record("dave")).unwrap_err();
         kept.users.edit_now(&name("alice"), &note("x")).unwrap_err();
-        kept.users.remove_now(&name("alice")).unwrap_err();
+        kept.users.remove_now(&name("alice"), AdminsLeft::MayBeNone).unwrap_err();
         assert_eq!(kept.text(), text);
     }
 }
@@ -175,7 +182,7 @@ fn writers_that_meet_lose_nothing() {
                 users.insert_now(record(&own)).unwrap();
                 users.edit_now(&name(&own), &note("changed")).unwrap();
                 if writer % 2 == 0 {
-                    users.remove_now(&name(&own)).unwrap();
+                    users.remove_now(&name(&own), AdminsLeft::MayBeNone).unwrap();
                 }
             });
         }
@@ -193,7 +200,7 @@ async fn every_change_is_told_and_none_blocks_the_runtime() {
     kept.users.insert(record("alice")).await.unwrap();
     kept.users.edit(&name("alice"), &note("x")).await.unwrap();
     assert_eq!(kept.users.find(&name("ALICE")).await.unwrap().unwrap().record.note, "x");
-    kept.users.remove(&name("alice")).await.unwrap();
+    kept.users.remove(&name("alice"), AdminsLeft::MayBeNone).await.unwrap();
     assert_eq!(kept.users.all().await, Ok(vec![]));
     for _ in 0..3 {
         assert_eq!(changes.next().await, Some(Change::User(name("alice"))));

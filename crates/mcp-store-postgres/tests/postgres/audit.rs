@@ -10,7 +10,8 @@ use mcp_identity::{
     RequestId, SessionId, Subject, SystemClock, SystemEntropy, TokenId, UserName,
 };
 use mcp_store::{
-    AccountStore as _, AuditEvents as _, AuditFilter, AuditLine, AuditPage, StoredHash, UserRecord,
+    AccountStore as _, AdminsLeft, AuditEvents as _, AuditFilter, AuditLine, AuditPage, StoredHash,
+    UserRecord,
 };
 use mcp_store_postgres::{PostgresAudit, PostgresAuditWriter, PostgresStore};
 use tokio::sync::oneshot;
@@ -331,7 +332,7 @@ async fn the_newest_come_first_and_an_account_has_those_of_no_other_of_its_name(
     };
     store.add_account(record()).await.unwrap();
     write(&["before"]).await;
-    store.delete_account(&alice).await.unwrap();
+    store.delete_account(&alice, AdminsLeft::MayBeNone).await.unwrap();
     store.add_account(record()).await.unwrap();
     write(&["one", "two", "three"]).await;
     house.sql(

@@ -7,6 +7,7 @@ mod audit;
 mod by_hand;
 mod connections;
 mod contract;
+mod last_admin;
 mod people;
 mod servers;
 mod shapes;

@@ -5,9 +5,9 @@ use std::time::{Duration, SystemTime};
 
 use mcp_identity::{SessionId, UserName};
 use mcp_store::{
-    Account, AccountStore, AddRejection, BoxFuture, ChangeSender, Changes, EditRejection, Login,
-    LoginSession, MemoryAccounts, OpenRejection, Opened, Opening, SessionSelector, StoreError,
-    UserEdit, UserRecord,
+    Account, AccountStore, AddRejection, AdminsLeft, BoxFuture, ChangeSender, Changes,
+    EditRejection, Login, LoginSession, MemoryAccounts, OpenRejection, Opened, Opening,
+    SessionSelector, StoreError, UserEdit, UserRecord,
 };
 use mcp_throttle::{Failure, Lock, LockoutPolicy, Ticket, Verdict};
 
@@ -20,6 +20,9 @@ pub(crate) enum Fault {
     PassesHistoryOn,
     EditsTooMuch,
     EditsChangedPasswords,
+    RepeatsItselfInLists,
+    TakesTheLastAdmin,
+    LooksBeforeItTakesAdmins,
     DisablesWithoutEndingSessions,
     EnablesWithoutUnlocking,
     KeepsPlaces,
@@ -135,6 +138,7 @@ impl BrokenAccounts {
         if self.has(Fault::EnablesWithoutUnlocking) && edit.enabled == Some(is_enabled) {
             edit.enabled = None;
         }
+        edit.admins = self.looked(name, edit.admins).await?;
         let before = self.kept.sessions().await?;
         let disables = edit.enabled == Some(false);
         let edited = self.kept.edit_account(name, edit).await?;
@@ -144,10 +148,37 @@ impl BrokenAccounts {
         Ok(edited)
     }
 
-    async fn delete(&self, name: &UserName) -> Result<UserRecord, EditRejection> {
+    async fn delete(
+        &self,
+        name: &UserName,
+        admins: AdminsLeft,
+    ) -> Result<UserRecord, EditRejection> {
+        let admins = self.looked(name, admins).await?;
         let account = self.kept.find_account(name).await?;
         self.deleted.lock().unwrap().extend(account);
-        self.kept.delete_account(name).await
+        self.kept.delete_account(name, admins).await
+    }
+
+    /// What is asked of the store beneath; with a fault, what was asked here is not.
+    async fn looked(
+        &self,
+        name: &UserName,
+        admins: AdminsLeft,
+    ) -> Result<AdminsLeft, EditRejection> {
+        if admins == AdminsLeft::MayBeNone || self.has(Fault::TakesTheLastAdmin) {
+            return Ok(AdminsLeft::MayBeNone);
+        }
+        if !self.has(Fault::LooksBeforeItTakesAdmins) {
+            return Ok(admins);
+        }
+        let accounts = self.kept.accounts().await?;
+        let acting = accounts.iter().filter(|account| account.record.is_acting_admin());
+        let acting: Vec<_> = acting.map(|account| account.record.name.clone()).collect();
+        if acting == [name.clone()] {
+            return Ok(admins);
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        Ok(AdminsLeft::MayBeNone)
     }
 
     async fn find(
@@ -218,6 +249,22 @@ impl AccountStore for BrokenAccounts {
         Box::pin(self.read())
     }
 
+    fn accounts_after<'a>(
+        &'a self,
+        after: Option<&'a str>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<Account>, StoreError>> {
+        if !self.has(Fault::RepeatsItselfInLists) {
+            return self.kept.accounts_after(after, limit);
+        }
+        Box::pin(async move {
+            let mut accounts = self.kept.accounts_after(None, usize::MAX).await?;
+            accounts.retain(|it| after.is_none_or(|after| it.record.name.key() >= after));
+            accounts.truncate(limit);
+            Ok(accounts)
+        })
+    }
+
     fn find_account<'a>(
         &'a self,
         name: &'a UserName,
@@ -243,8 +290,9 @@ impl AccountStore for BrokenAccounts {
     fn delete_account<'a>(
         &'a self,
         name: &'a UserName,
+        admins: AdminsLeft,
     ) -> BoxFuture<'a, Result<UserRecord, EditRejection>> {
-        Box::pin(self.delete(name))
+        Box::pin(self.delete(name, admins))
     }
 
     fn unlock_account<'a>(

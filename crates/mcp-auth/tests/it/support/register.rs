@@ -6,9 +6,9 @@ use std::time::SystemTime;
 
 use mcp_identity::{SessionId, UserName};
 use mcp_store::{
-    Account, AccountStore, AddRejection, BoxFuture, Changes, EditRejection, Login, LoginSession,
-    MemoryAccounts, OpenRejection, Opened, Opening, SessionSelector, StoreError, UserEdit,
-    UserRecord,
+    Account, AccountStore, AddRejection, AdminsLeft, BoxFuture, Changes, EditRejection, Login,
+    LoginSession, MemoryAccounts, OpenRejection, Opened, Opening, SessionSelector, StoreError,
+    UserEdit, UserRecord,
 };
 use mcp_throttle::{Failure, LockoutPolicy, Ticket};
 use tokio::sync::watch;
@@ -54,7 +54,7 @@ impl Register {
     async fn replace(&self) {
         let replaced = self.replaced.lock().unwrap().take();
         let Some((name, by)) = replaced else { return };
-        self.kept.delete_account(&name).await.unwrap();
+        self.kept.delete_account(&name, AdminsLeft::MayBeNone).await.unwrap();
         if let Some(record) = by {
             self.kept.add_account(record).await.unwrap();
         }
@@ -136,8 +136,9 @@ impl AccountStore for Register {
     fn delete_account<'a>(
         &'a self,
         name: &'a UserName,
+        admins: AdminsLeft,
     ) -> BoxFuture<'a, Result<UserRecord, EditRejection>> {
-        self.kept.delete_account(name)
+        self.kept.delete_account(name, admins)
     }
 
     fn unlock_account<'a>(

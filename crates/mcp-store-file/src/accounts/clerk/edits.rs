@@ -15,8 +15,8 @@
 
 use mcp_identity::UserName;
 use mcp_store::{
-    Account, AddRejection, Change, EditRejection, LoginSession, SessionSelector, StoreError,
-    StoreErrorKind, UserEdit, UserRecord,
+    Account, AddRejection, AdminsLeft, Change, EditRejection, LoginSession, SessionSelector,
+    StoreError, StoreErrorKind, UserEdit, UserRecord,
 };
 
 use super::{Clerk, keep};
@@ -125,12 +125,13 @@ impl Clerk {
     pub(in crate::accounts) fn delete(
         &mut self,
         name: &UserName,
+        admins: AdminsLeft,
     ) -> Result<UserRecord, EditRejection> {
         let change = self.state.begin(Durability::Full)?;
         let selector = SessionSelector::OfUser(name.clone(), None);
         let ended = change.tables().end(&selector)?;
         change.tables().forget_name(name.key())?;
-        let removed = self.roll.users.remove_now(name);
+        let removed = self.roll.users.remove_now(name, admins);
         if !is_in_force(&removed) {
             return removed;
         }
@@ -149,7 +150,9 @@ impl Clerk {
 fn is_in_force<T>(changed: &Result<T, EditRejection>) -> bool {
     match changed {
         Ok(_) => true,
-        Err(EditRejection::NotFound | EditRejection::EmailTaken) => false,
+        Err(EditRejection::NotFound | EditRejection::EmailTaken | EditRejection::LastAdmin) => {
+            false
+        }
         Err(EditRejection::Store(error)) => error.kind == StoreErrorKind::NotDurable,
     }
 }

@@ -150,7 +150,8 @@ impl Clerk {
         };
         match self.roll.users.edit_if_now(&record.name, &edit, same) {
             Ok(Some(_)) => Ok(true),
-            Ok(None) | Err(EditRejection::NotFound | EditRejection::EmailTaken) => {
+            Ok(None)
+            | Err(EditRejection::NotFound | EditRejection::EmailTaken | EditRejection::LastAdmin) => {
                 Err(OpenRejection::Changed)
             }
             Err(EditRejection::Store(error)) if error.kind == StoreErrorKind::NotDurable => {

@@ -163,7 +163,9 @@ impl Clerk {
     /// The users file did not take it.
     fn give_back_link(&self, reset: &KeptReset, rejection: EditRejection) -> SpendRejection {
         let error = match rejection {
-            EditRejection::NotFound | EditRejection::EmailTaken => return SpendRejection::Invalid,
+            EditRejection::NotFound | EditRejection::EmailTaken | EditRejection::LastAdmin => {
+                return SpendRejection::Invalid;
+            }
             EditRejection::Store(error) => error,
         };
         // What is perhaps not on disk is written again by the next start, if it is not.
@@ -185,7 +187,10 @@ impl Clerk {
             let Some(edit) = reset.pending.as_ref().map(setting) else { continue };
             let same = |record: &UserRecord| reset.holds_for(record);
             match self.roll.users.edit_if_now(&reset.user, &edit, same) {
-                Ok(None) | Err(EditRejection::NotFound | EditRejection::EmailTaken) => {}
+                Ok(None)
+                | Err(
+                    EditRejection::NotFound | EditRejection::EmailTaken | EditRejection::LastAdmin,
+                ) => {}
                 Ok(Some(_)) => {
                     tracing::info!(
                         user.name = %reset.user,

@@ -7,7 +7,7 @@ use super::people::{
     addressed, edit, fail, full, keep, log_in, minute, password, plain, policy, read, read_one,
     read_sessions, reserve, untried, user,
 };
-use crate::account::{LoginSession, UserEdit, UserRecord};
+use crate::account::{AdminsLeft, LoginSession, UserEdit, UserRecord};
 use crate::account_store::{AccountStore, EditRejection};
 use crate::contract::{hold, must};
 
@@ -76,6 +76,7 @@ async fn an_edit_changes_exactly_what_it_says(store: &dyn AccountStore) {
     // Afterwards all is undone in one.
     let undo = UserEdit {
         checked: None,
+        admins: AdminsLeft::MayBeNone,
         note: Some(plain(2).note),
         email: Some(None),
         full_name: Some(None),

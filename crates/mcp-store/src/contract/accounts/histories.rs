@@ -1,16 +1,17 @@
 //! Generated histories over all methods, here and in memory, with the same answers and the same
 //! end.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
-use mcp_identity::{SessionId, UserName};
+use mcp_identity::{RoleName, SessionId, UserName};
 use mcp_throttle::{LockoutPolicy, Ticket, Verdict};
 
 use super::people::{
     in_shape, keep, login_in_shape, minute, name, opening, password, plain, policy, read,
     read_sessions, session, user,
 };
-use crate::account::{LoginSession, SessionSelector, UserEdit, UserRecord};
+use crate::account::{ADMIN_ROLE, AdminsLeft, LoginSession, SessionSelector, UserEdit, UserRecord};
 use crate::account_store::{AccountStore, AddRejection, Login, Opened, Opening};
 use crate::contract::{Dice, hold, must};
 use crate::memory_accounts::MemoryAccounts;
@@ -99,6 +100,15 @@ impl<'a> History<'a> {
         self.dice.pick(&emails).copied().flatten().map(str::to_owned)
     }
 
+    fn roles(&mut self) -> BTreeSet<RoleName> {
+        let roles = ["viewer", ADMIN_ROLE].map(|role| must(RoleName::parse(role)));
+        roles.into_iter().filter(|_| self.dice.roll(2) == 0).collect()
+    }
+
+    fn admins(&mut self) -> AdminsLeft {
+        if self.dice.roll(2) == 0 { AdminsLeft::AtLeastOne } else { AdminsLeft::MayBeNone }
+    }
+
     /// A session that is open in memory, or one that nobody has.
     async fn session_id(&mut self) -> SessionId {
         let open: Vec<LoginSession> = read_sessions(self.twin).await;
@@ -113,7 +123,8 @@ impl<'a> History<'a> {
 
     async fn add(&mut self) {
         let (name, email, created_at) = (self.name(), self.email(), self.now());
-        let record = UserRecord { name, email, created_at, ..plain(self.minute) };
+        let roles = self.roles();
+        let record = UserRecord { name, email, roles, created_at, ..plain(self.minute) };
         let here = self.store.add_account(record.clone()).await;
         let there = self.twin.add_account(record).await;
         // Where both are taken, a store may name either.
@@ -132,8 +143,10 @@ impl<'a> History<'a> {
             note: (self.dice.roll(2) == 0).then(|| self.place.clone()),
             email: (self.dice.roll(2) == 0).then(|| self.email()),
             password: (self.dice.roll(8) == 0).then(|| password(self.minute)),
+            roles: (self.dice.roll(4) == 0).then(|| self.roles()),
             enabled: must(self.dice.pick(&[None, None, None, Some(true), Some(false)]).copied()),
             read_only: (self.dice.roll(4) == 0).then_some(true),
+            admins: self.admins(),
             end_sessions: must(self.dice.pick(&ends).cloned()),
             ..UserEdit::default()
         };
@@ -143,9 +156,9 @@ impl<'a> History<'a> {
     }
 
     async fn delete(&mut self) {
-        let name = self.name();
-        let here = self.store.delete_account(&name).await;
-        let there = self.twin.delete_account(&name).await;
+        let (name, admins) = (self.name(), self.admins());
+        let here = self.store.delete_account(&name, admins).await;
+        let there = self.twin.delete_account(&name, admins).await;
         hold(&format!("{}: delete_account", self.place), &here, &there);
     }
 

@@ -9,7 +9,7 @@ use super::people::{
     again, edit, fail, find, in_shape, keep, minute, name, plain, policy, read_one, reserve,
     untried, user,
 };
-use crate::account::{UserEdit, UserRecord};
+use crate::account::{AdminsLeft, UserEdit, UserRecord};
 use crate::account_store::AccountStore;
 use crate::contract::hold;
 
@@ -189,7 +189,11 @@ async fn who_is_made_again_inherits_no_attempt(store: &dyn AccountStore) {
     keep(store, [plain(1)]).await;
     let (policy, now) = (policy(3, 15), minute(1));
     let late = reserve(store, &user(1), &policy, now).await;
-    hold("the account is deleted", &store.delete_account(&user(1)).await, &Ok(plain(1)));
+    hold(
+        "the account is deleted",
+        &store.delete_account(&user(1), AdminsLeft::MayBeNone).await,
+        &Ok(plain(1)),
+    );
     keep(store, [UserRecord { created_at: now, ..plain(1) }]).await;
     // At the same instant: of all that names a place, the account alone tells them apart.
     let own = reserve(store, &user(1), &policy, now).await;

@@ -1,5 +1,6 @@
 //! What every store of accounts promises.
 
+mod admins;
 mod edits;
 mod histories;
 mod lockout_histories;
@@ -31,6 +32,7 @@ use crate::account_store::AccountStore;
 pub async fn accounts<S: AccountStore>(make: impl AsyncFn() -> S) {
     records::check(&make).await;
     edits::check(&make).await;
+    admins::check(&make).await;
     logins::check(&make).await;
     openings::check(&make).await;
     sessions::check(&make).await;

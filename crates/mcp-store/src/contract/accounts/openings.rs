@@ -7,7 +7,7 @@ use super::people::{
     again, edit, fail, keep, log_in, log_in_limited, minute, opening, password, plain, policy,
     read_one, read_sessions, reserve, session, session_id, user,
 };
-use crate::account::{LoginSession, UserEdit, UserRecord};
+use crate::account::{AdminsLeft, LoginSession, UserEdit, UserRecord};
 use crate::account_store::{Account, AccountStore, OpenRejection, Opened, Opening};
 use crate::contract::hold;
 
@@ -102,13 +102,21 @@ async fn nobody_is_let_in_to_an_account_that_was_disabled(store: &dyn AccountSto
 
 async fn nobody_is_let_in_to_an_account_that_was_deleted(store: &dyn AccountStore) {
     let ticket = one_attempt(store).await;
-    hold("the account is deleted", &store.delete_account(&user(1)).await, &Ok(plain(1)));
+    hold(
+        "the account is deleted",
+        &store.delete_account(&user(1), AdminsLeft::MayBeNone).await,
+        &Ok(plain(1)),
+    );
     refused(store, ticket, "was deleted", &Account::new(plain(2))).await;
 }
 
 async fn nobody_is_let_in_to_another_account_of_the_same_name(store: &dyn AccountStore) {
     let ticket = one_attempt(store).await;
-    hold("the account is deleted", &store.delete_account(&user(1)).await, &Ok(plain(1)));
+    hold(
+        "the account is deleted",
+        &store.delete_account(&user(1), AdminsLeft::MayBeNone).await,
+        &Ok(plain(1)),
+    );
     // The same password: only the time of making tells them apart.
     let other = UserRecord { created_at: minute(2), ..plain(1) };
     keep(store, [other.clone()]).await;

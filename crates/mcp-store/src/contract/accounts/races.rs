@@ -12,7 +12,7 @@ use super::people::{
     addressed, again, find, keep, minute, name, opening, plain, policy, read, read_one,
     read_sessions, reserve, session, user,
 };
-use crate::account::{UserEdit, UserRecord};
+use crate::account::{AdminsLeft, UserEdit, UserRecord};
 use crate::account_store::{AccountStore, Opening};
 use crate::contract::hold;
 
@@ -151,7 +151,7 @@ async fn no_session_outlives_its_account(store: &dyn AccountStore) {
     let enabling = UserEdit { enabled: Some(true), ..UserEdit::default() };
     hold("the account is enabled", &store.edit_account(&name, enabling).await.is_ok(), &true);
     let opening = store.open_session(at_once(2, place));
-    let (_, deleted) = tokio::join!(opening, store.delete_account(&name));
+    let (_, deleted) = tokio::join!(opening, store.delete_account(&name, AdminsLeft::MayBeNone));
     hold("the account is deleted", &deleted, &Ok(plain(1)));
     let sentence = "no session is opened beside the deletion of its account";
     hold(sentence, &read_sessions(store).await, &Vec::new());

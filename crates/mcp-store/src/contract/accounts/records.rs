@@ -7,7 +7,7 @@ use super::people::{
     addressed, fail, full, keep, log_in, minute, name, opening, plain, policy, read, read_one,
     read_sessions, session, untried, user,
 };
-use crate::account::{SessionSelector, UserEdit, UserRecord};
+use crate::account::{AdminsLeft, SessionSelector, UserEdit, UserRecord};
 use crate::account_store::{Account, AccountStore, AddRejection, EditRejection, OpenRejection};
 use crate::contract::hold;
 
@@ -15,6 +15,7 @@ pub(super) async fn check<S: AccountStore>(make: &impl AsyncFn() -> S) {
     an_empty_store_knows_nobody(&make().await).await;
     an_empty_store_lets_nobody_in(&make().await).await;
     accounts_are_kept_whole_and_in_order(&make().await).await;
+    a_list_goes_on_behind_any_name(&make().await).await;
     a_name_is_the_same_in_any_spelling(&make().await).await;
     an_address_is_the_same_in_upper_and_lower_case(&make().await).await;
     an_address_that_is_given_up_is_free(&make().await).await;
@@ -29,7 +30,7 @@ async fn an_empty_store_knows_nobody(store: &dyn AccountStore) {
     hold("an account that is not there is not found", &found, &Ok(None));
     let edited = store.edit_account(&user(1), UserEdit::default()).await;
     hold("nobody is not edited", &edited, &Err(EditRejection::NotFound));
-    let deleted = store.delete_account(&user(1)).await;
+    let deleted = store.delete_account(&user(1), AdminsLeft::MayBeNone).await;
     hold("nobody is not deleted", &deleted, &Err(EditRejection::NotFound));
     let unlocked = store.unlock_account(&user(1)).await;
     hold("nobody is not unlocked", &unlocked, &Err(EditRejection::NotFound));
@@ -69,6 +70,34 @@ async fn accounts_are_kept_whole_and_in_order(store: &dyn AccountStore) {
     hold("a part of a name is no name", &found, &Ok(None));
 }
 
+async fn a_list_goes_on_behind_any_name(store: &dyn AccountStore) {
+    // As bytes they come in this order, in no dictionary; one that is gone is a place to go on.
+    let names = ["B_b", "b-a", "b.a", "ba", "bb", "z", "Ärger", "中文"];
+    let mut records: Vec<_> =
+        names.into_iter().map(|text| UserRecord { name: name(text), ..plain(1) }).collect();
+    keep(store, records.iter().rev().cloned()).await;
+    records.sort_by(|one, other| one.name.key().cmp(other.name.key()));
+    let mut listed = Vec::new();
+    loop {
+        let last = listed.last().map(|account: &Account| account.record.name.key().to_owned());
+        match store.accounts_after(last.as_deref(), 3).await {
+            Ok(page) if page.is_empty() => break,
+            Ok(page) if page.len() <= 3 => listed.extend(page),
+            odd => panic!("contract broken: a list gives at most what is asked for: {odd:?}"),
+        }
+        hold("a list ends", &(listed.len() <= names.len()), &true);
+    }
+    hold(
+        "a list gives every account, by the bytes of its name",
+        &listed,
+        &untried(records.clone()),
+    );
+    let behind = store.accounts_after(Some("b"), 1).await;
+    let sentence = "a list goes on behind a name that nobody has";
+    let next = records.iter().find(|record| record.name.key() > "b").cloned();
+    hold(sentence, &behind, &Ok(untried(next)));
+}
+
 async fn a_name_is_the_same_in_any_spelling(store: &dyn AccountStore) {
     let kept = UserRecord { name: name("Étienne"), ..plain(1) };
     keep(store, [kept.clone()]).await;
@@ -88,7 +117,7 @@ async fn a_name_is_the_same_in_any_spelling(store: &dyn AccountStore) {
     let edited = super::people::edit(store, &name("éTIENNE"), edit).await;
     let shown = edited.record.name.as_str().to_owned();
     hold("an edit leaves the name as it was given", &shown, &"Étienne".to_owned());
-    let deleted = store.delete_account(&name("éTIENNE")).await;
+    let deleted = store.delete_account(&name("éTIENNE"), AdminsLeft::MayBeNone).await;
     hold("an account is deleted in any spelling", &deleted, &Ok(edited.record));
 }
 
@@ -123,7 +152,7 @@ async fn an_address_that_is_given_up_is_free(store: &dyn AccountStore) {
     let _ = super::people::edit(store, &user(1), edit).await;
     let added = store.add_account(addressed(3, "a@example.org")).await;
     hold("an address that was removed is free", &added, &Ok(()));
-    let deleted = store.delete_account(&user(2)).await;
+    let deleted = store.delete_account(&user(2), AdminsLeft::MayBeNone).await;
     hold("an account is deleted", &deleted, &Ok(addressed(2, "b@example.org")));
     let added = store.add_account(addressed(4, "b@example.org")).await;
     hold("the address of a deleted account is free", &added, &Ok(()));
@@ -134,14 +163,18 @@ async fn a_deleted_account_is_gone_with_its_sessions(store: &dyn AccountStore) {
     let stays = log_in(store, &plain(1), 1).await;
     let _ = log_in(store, &plain(2), 2).await;
     let _ = log_in(store, &plain(2), 3).await;
-    hold("delete gives the record", &store.delete_account(&user(2)).await, &Ok(plain(2)));
+    hold(
+        "delete gives the record",
+        &store.delete_account(&user(2), AdminsLeft::MayBeNone).await,
+        &Ok(plain(2)),
+    );
     let left: Vec<UserName> =
         read(store).await.into_iter().map(|account| account.record.name).collect();
     hold("the others stay in order", &left, &vec![user(1), user(3)]);
     let found = store.find_account(&user(2)).await;
     hold("a deleted account is not found", &found, &Ok(None));
     hold("deleting ends the sessions of the account", &read_sessions(store).await, &vec![stays]);
-    let again = store.delete_account(&user(2)).await;
+    let again = store.delete_account(&user(2), AdminsLeft::MayBeNone).await;
     hold("an account is deleted once", &again, &Err(EditRejection::NotFound));
 }
 
@@ -151,7 +184,11 @@ async fn who_is_made_again_inherits_nothing(store: &dyn AccountStore) {
     for _ in 0..3 {
         let _ = fail(store, &user(1), &policy(3, 0), minute(2)).await;
     }
-    hold("the account is deleted", &store.delete_account(&user(1)).await, &Ok(plain(1)));
+    hold(
+        "the account is deleted",
+        &store.delete_account(&user(1), AdminsLeft::MayBeNone).await,
+        &Ok(plain(1)),
+    );
     // The same password and all, only later.
     let again = UserRecord { created_at: minute(3), ..plain(1) };
     keep(store, [again.clone()]).await;

@@ -10,7 +10,7 @@ use super::people::{
     session_id, user,
 };
 use super::races::{successes, together};
-use crate::account::{StoredHash, UserEdit, UserRecord};
+use crate::account::{AdminsLeft, StoredHash, UserEdit, UserRecord};
 use crate::change::Change;
 use crate::contract::{hold, told};
 use crate::recovery_store::{
@@ -162,7 +162,11 @@ async fn a_link_is_void_once_its_account_changed(store: &dyn RecoveryStore) {
     }
     keep(store, [plain(5)]).await;
     let _ = mint(store, Whom::User(user(5)), 5).await;
-    hold("the account is deleted", &store.delete_account(&user(5)).await.is_ok(), &true);
+    hold(
+        "the account is deleted",
+        &store.delete_account(&user(5), AdminsLeft::MayBeNone).await.is_ok(),
+        &true,
+    );
     keep(store, [UserRecord { created_at: minute(0), ..plain(5) }]).await;
     hold("who is made again inherits no link", &look(store, 5).await, &ResetLook::Invalid);
     let inherited = spend(store, 5, 9).await;

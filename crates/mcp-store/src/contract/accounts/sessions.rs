@@ -6,7 +6,7 @@ use super::people::{
     keep, log_in, minute, name, opening, plain, policy, read_one, read_sessions, reserve, session,
     session_id, user,
 };
-use crate::account::{LoginSession, SessionScope, SessionSelector, UserRecord};
+use crate::account::{AdminsLeft, LoginSession, SessionScope, SessionSelector, UserRecord};
 use crate::account_store::{AccountStore, Opened};
 use crate::contract::hold;
 
@@ -74,7 +74,11 @@ async fn a_session_is_found_by_its_id_until_it_ends(store: &dyn AccountStore) {
     let found = store.find_session(&one.id).await;
     hold("a session that has ended is not found", &found, &Ok(None));
     let account = read_one(store, &other.user).await.record;
-    hold("the account is deleted", &store.delete_account(&other.user).await, &Ok(account.clone()));
+    hold(
+        "the account is deleted",
+        &store.delete_account(&other.user, AdminsLeft::MayBeNone).await,
+        &Ok(account.clone()),
+    );
     for when in ["is no more", "was made again"] {
         let found = store.find_session(&other.id).await;
         hold(&format!("a session is not found when its account {when}"), &found, &Ok(None));

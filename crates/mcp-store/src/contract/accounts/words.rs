@@ -1,7 +1,7 @@
 //! Every change of an account or a session is told.
 
 use super::people::{edit, keep, log_in, log_in_limited, minute, plain, session_id, user};
-use crate::account::{SessionSelector, UserEdit};
+use crate::account::{AdminsLeft, SessionSelector, UserEdit};
 use crate::account_store::AccountStore;
 use crate::change::Change;
 use crate::contract::{hold, told};
@@ -31,7 +31,11 @@ async fn every_change_of_an_account_is_told(store: &dyn AccountStore) {
     told(&mut changes, &[of_user(1)], "an edit is told").await;
 
     let mut changes = store.changes();
-    hold("the account is deleted", &store.delete_account(&user(1)).await, &Ok(edited.record));
+    hold(
+        "the account is deleted",
+        &store.delete_account(&user(1), AdminsLeft::MayBeNone).await,
+        &Ok(edited.record),
+    );
     told(&mut changes, &[of_user(1)], "a deletion is told").await;
 }
 
@@ -74,7 +78,11 @@ async fn the_end_of_sessions_with_their_account_is_told(store: &dyn AccountStore
     told(&mut changes, &expected, "the end of sessions by disabling is told").await;
 
     let mut changes = store.changes();
-    hold("the account is deleted", &store.delete_account(&user(2)).await, &Ok(plain(2)));
+    hold(
+        "the account is deleted",
+        &store.delete_account(&user(2), AdminsLeft::MayBeNone).await,
+        &Ok(plain(2)),
+    );
     let expected = [of_sessions([1, 3]), vec![of_user(2)]].concat();
     told(&mut changes, &expected, "the end of sessions by deletion is told").await;
 }
