@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use support::eventually;
 
-use crate::accounts_rest::{House, PASSWORD};
+use crate::accounts_rest::{House, PASSWORD, REGISTRATION};
 
 const OWN: &str = "/auth/email/events";
 const ALL: &str = "/auth/email/admin/events";
@@ -104,4 +104,69 @@ fn an_account_that_is_made_anew_does_not_see_what_happened_to_the_one_before() {
     assert!(eventually(|| newest().first().is_some_and(|event| event == "login done")));
     assert!(!newest().contains(&"delete_user done".to_owned()), "{:?}", newest());
     assert_eq!(newest().iter().filter(|event| *event == "login done").count(), 1);
+}
+
+/// The refusals of one action that are on record, in order, with how often each happened.
+fn refusals(house: &House, action: &str) -> Vec<(String, Value, u64)> {
+    let audit = house.installation.admin(&["audit", "--json"]);
+    let audit: Value = serde_json::from_slice(&audit.stdout).unwrap();
+    let events = audit["events"].as_array().unwrap().iter();
+    let refused = events.filter(|event| event["action"] == action && event["outcome"] == "refused");
+    let told = |event: &Value| {
+        let reason = event["reason"].as_str().unwrap_or_default().to_owned();
+        (reason, event["user"].clone(), event["count"].as_u64().unwrap_or(1))
+    };
+    refused.map(told).collect()
+}
+
+#[test]
+fn who_asks_for_what_he_may_not_have_is_on_record_once_for_each_request() {
+    let house = House::new();
+    let alice = house.session("alice", PASSWORD);
+    let refused = [
+        house.ask("GET", "/auth/email/admin/users", &alice, &Value::Null),
+        house.ask("PATCH", "/auth/email/admin/users/root", &alice, &json!({ "is_admin": false })),
+        house.ask("POST", "/auth/email/admin/users/root/reset-link", &alice, &Value::Null),
+        house.ask("GET", "/auth/me", house.installation.token(), &Value::Null),
+    ];
+    assert!(refused.iter().all(|answer| answer.status == 403), "{refused:?}");
+    let told = || refusals(&house, "use_endpoint");
+    assert!(eventually(|| told().len() == 4), "{:?}", told());
+    let one = |user: Value| ("not_allowed".to_owned(), user, 1);
+    let [alices @ .., token] = &told()[..] else { panic!("{:?}", told()) };
+    assert!(alices.iter().all(|told| *told == one(json!("alice"))), "{alices:?}");
+    assert_eq!(*token, one(Value::Null));
+    assert_eq!(told().len(), 4, "and no other");
+}
+
+#[test]
+fn what_no_admin_may_do_is_on_record_when_one_tries() {
+    let house = House::new();
+    let root = house.session("root", PASSWORD);
+    let user = "/auth/email/admin/users/root";
+    assert_eq!(house.ask("DELETE", user, &root, &Value::Null).status, 400);
+    assert_eq!(house.ask("PUT", user, &root, &json!({ "is_active": false })).status, 400);
+    let told = || (refusals(&house, "delete_user"), refusals(&house, "edit_user"));
+    let one = |reason: &str| vec![(reason.to_owned(), json!("root"), 1)];
+    assert!(eventually(|| told() == (one("own_account"), one("own_rights"))), "{:?}", told());
+}
+
+#[test]
+fn a_registration_that_is_refused_is_on_record_without_a_name() {
+    let body =
+        json!({ "username": "alice", "email": "new@example.com", "password": "SecurePass123" });
+    let reasons = |house: &House| {
+        let told = refusals(house, "add_user").into_iter();
+        told.map(|(reason, user, _)| (reason, user)).collect::<Vec<_>>()
+    };
+    let told = |reason: &str| (reason.to_owned(), Value::Null);
+    let closed = House::new();
+    assert_eq!(closed.post("/auth/register", &body).status, 403);
+    assert!(eventually(|| reasons(&closed) == [told("off")]), "{:?}", reasons(&closed));
+    let open = House::with(REGISTRATION);
+    let statuses: Vec<_> = (0..7).map(|_| open.post("/auth/register", &body).status).collect();
+    assert_eq!(statuses, [409, 409, 409, 409, 409, 429, 429]);
+    let mut expected = vec![told("taken"); 5];
+    expected.extend(vec![told("too_many_registrations"); 2]);
+    assert!(eventually(|| reasons(&open) == expected), "{:?}", reasons(&open));
 }

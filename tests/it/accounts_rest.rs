@@ -50,7 +50,7 @@ impl House {
         self.server.address()
     }
 
-    fn post(&self, path: &str, body: &Value) -> Response {
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Response {
         as_json("POST", path, body).send(self.to())
     }
 

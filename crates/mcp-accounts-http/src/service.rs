@@ -185,7 +185,7 @@ where
         return Err(Answer::detail(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"));
     };
     let principal = head.extensions.get::<Arc<Principal>>();
-    let by = admit(route.access, principal, &caller)?;
+    let by = admit(route.access, principal, &caller, &accounts)?;
     let body = match route.body {
         Some(_) => {
             must_be_json(&head.headers)?;
@@ -206,6 +206,7 @@ fn admit(
     access: Access,
     principal: Option<&Arc<Principal>>,
     caller: &Caller,
+    accounts: &AccountService,
 ) -> Result<Option<Requester>, Answer> {
     if access == Access::Anyone {
         return Ok(None);
@@ -221,10 +222,12 @@ fn admit(
             principal.grants.roles.iter().map(RoleName::as_str).any(|role| role == "admin")
         }
     };
+    let by = Requester { principal: Arc::clone(principal), caller: caller.clone() };
     if !may {
+        accounts.record_denied(&by);
         return Err(Answer::denied(Denial::NotAllowed));
     }
-    Ok(Some(Requester { principal: Arc::clone(principal), caller: caller.clone() }))
+    Ok(Some(by))
 }
 
 /// `application/json`, with whatever parameters; said once.

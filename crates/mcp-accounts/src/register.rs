@@ -87,25 +87,30 @@ impl AccountService {
         registration: Registration,
         caller: &Caller,
     ) -> Result<LoggedIn, RegisterRejection> {
-        if !self.settings.registration {
-            return Err(RegisterRejection::Off);
+        let made = self.make(&registration, caller).await;
+        if let Some((outcome, subject)) = told(&made) {
+            self.record_stranger(caller, AuditAction::AddUser, outcome, subject);
         }
-        let wanted = Wanted::of(&registration)?;
-        let (name, email) = (&wanted.names[0], wanted.email.as_str());
-        self.check_new(&registration.password, name, Some(email))?;
-        self.count_registration(caller)?;
-        let hash = self.hash(&registration.password, name, caller).await?;
-        let made = self.add_wanted(wanted, &hash).await;
-        let (outcome, subject) = match &made {
-            Ok(name) => (AuditOutcome::Done, Subject::User(name.clone())),
-            Err(RegisterRejection::Taken) => (AuditOutcome::Refused("taken"), Subject::None),
-            Err(_) => (AuditOutcome::Failed("store"), Subject::None),
-        };
-        self.record_stranger(caller, AuditAction::AddUser, outcome, subject);
         let name = made?;
         self.put_in_force().await;
         let entering = self.log_in(name.as_str().to_owned(), registration.password, caller);
         entering.await.map_err(RegisterRejection::NotIn)
+    }
+
+    async fn make(
+        &self,
+        registration: &Registration,
+        caller: &Caller,
+    ) -> Result<UserName, RegisterRejection> {
+        if !self.settings.registration {
+            return Err(RegisterRejection::Off);
+        }
+        let wanted = Wanted::of(registration)?;
+        let (name, email) = (&wanted.names[0], wanted.email.as_str());
+        self.check_new(&registration.password, name, Some(email))?;
+        self.count_registration(caller)?;
+        let hash = self.hash(&registration.password, name, caller).await?;
+        self.add_wanted(wanted, &hash).await
     }
 
     fn count_registration(&self, caller: &Caller) -> Result<(), RegisterRejection> {
@@ -136,6 +141,28 @@ impl AccountService {
         }
         Err(RegisterRejection::Taken)
     }
+}
+
+/// What stands in the audit log. `None`: a mistake, which is told to whoever made it.
+fn told(made: &Result<UserName, RegisterRejection>) -> Option<(AuditOutcome, Subject)> {
+    let outcome = match made {
+        Ok(name) => return Some((AuditOutcome::Done, Subject::User(name.clone()))),
+        Err(RegisterRejection::Off) => AuditOutcome::Refused("off"),
+        Err(RegisterRejection::Password(NewPasswordRejection::Busy { .. })) => {
+            AuditOutcome::Failed("busy")
+        }
+        Err(RegisterRejection::Password(_)) => AuditOutcome::Refused("policy"),
+        Err(RegisterRejection::Taken) => AuditOutcome::Refused("taken"),
+        Err(RegisterRejection::TooMany { .. }) => AuditOutcome::Refused("too_many_registrations"),
+        Err(RegisterRejection::Store(_)) => AuditOutcome::Failed("store"),
+        Err(
+            RegisterRejection::Name
+            | RegisterRejection::Email
+            | RegisterRejection::FullName
+            | RegisterRejection::NotIn(_),
+        ) => return None,
+    };
+    Some((outcome, Subject::None))
 }
 
 impl Wanted {

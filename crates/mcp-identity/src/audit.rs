@@ -80,6 +80,8 @@ pub enum AuditAction {
     EditUser,
     /// A password was set.
     SetPassword,
+    /// An endpoint was asked for with a good credential that does not reach it.
+    UseEndpoint,
     /// A letter with a link for a new password was asked for, by address.
     AskReset,
     /// A link for a new password was minted for somebody to hand over.
@@ -119,6 +121,7 @@ impl AuditAction {
             Self::AddUser => "add_user",
             Self::EditUser => "edit_user",
             Self::SetPassword => "set_password",
+            Self::UseEndpoint => "use_endpoint",
             Self::AskReset => "ask_reset",
             Self::MintLink => "mint_link",
             Self::ResetPassword => "reset_password",

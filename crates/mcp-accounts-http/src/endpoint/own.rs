@@ -186,7 +186,7 @@ async fn change_password(ask: &Ask) -> Reply {
 
 fn unchanged(rejection: &ChangeRejection) -> Answer {
     match rejection {
-        ChangeRejection::NotAnOwner => Answer::denied(Denial::NotAllowed),
+        ChangeRejection::NotAnOwner => gone(),
         ChangeRejection::WrongPassword => Answer::wrong("Current password is incorrect"),
         ChangeRejection::Password(rejection) => Answer::password(rejection),
         ChangeRejection::TooManyAttempts { retry_after } => Answer::too_many(*retry_after),

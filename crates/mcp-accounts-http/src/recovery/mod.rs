@@ -190,6 +190,7 @@ impl Endpoints {
             return answers::needs_credential();
         };
         if !is_admin(principal) {
+            self.recovery.record_denied(principal, caller);
             return detail(StatusCode::FORBIDDEN, "Not authorized");
         }
         // What is no text is nobody's name.

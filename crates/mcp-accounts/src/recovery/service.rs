@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use mcp_auth::{Auth, RefreshError};
 use mcp_identity::{
     Actor, AuditAction, AuditEvent, AuditLog, AuditOutcome, Caller, Clock, Entropy, Password,
-    PrincipalId, Subject, UserName,
+    Principal, PrincipalId, Subject, UserName,
 };
 use mcp_password::{Asker, HashError, Hasher, HasherError, Owner, PasswordRejection, Policy};
 use mcp_store::{
@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::link::{self, MintRejection, MintedLink, mint_link};
 use crate::contact;
+use crate::record::denied;
 
 /// What recovery is made of.
 pub struct RecoveryParts {
@@ -285,6 +286,11 @@ impl Recovery {
                 Err(ResetRejection::Busy { retry_after: SOON })
             }
         }
+    }
+
+    /// Records that somebody who is no admin asked for a link to hand over.
+    pub fn record_denied(&self, principal: &Principal, caller: &Caller) {
+        self.parts.audit.record(denied(self.now(), principal, caller));
     }
 
     /// Mints a link for an admin to hand over, by the name or the address of the account.

@@ -7,7 +7,8 @@
 //! their own as soon as something can be written: nothing is dropped in silence.
 //!
 //! Failures of callers go through a [`Flood`] first: those of bearer tokens, and those of logins
-//! with a wider allowance, since a crowd that guesses passwords must not fill the disk either.
+//! and of what is done to accounts with a wider allowance, since a crowd that guesses passwords
+//! must not fill the disk either.
 //! Statements that read go through one, too: each is counted, and few have a line of their own.
 
 use std::collections::BTreeMap;
@@ -80,7 +81,7 @@ enum Kind {
     /// Plain; many of them are told as one.
     BearerFailure,
     /// Urgent; many of them are told as one.
-    LoginFailure,
+    Failure,
     /// Plain; many of them are told as one.
     Read,
 }
@@ -113,7 +114,7 @@ impl AuditQueue {
                 self.lock().keep(&line, &event, kind == Kind::Urgent);
                 true
             }
-            kind @ (Kind::BearerFailure | Kind::LoginFailure | Kind::Read) => {
+            kind @ (Kind::BearerFailure | Kind::Failure | Kind::Read) => {
                 self.lock().offer(event, kind)
             }
         };
@@ -179,7 +180,7 @@ impl Waiting {
     /// Says whether there is a line to write because of it.
     fn offer(&mut self, event: AuditEvent, kind: Kind) -> bool {
         let (flood, urgent) = match kind {
-            Kind::LoginFailure => (&mut self.logins, true),
+            Kind::Failure => (&mut self.logins, true),
             Kind::Read => (&mut self.reads, false),
             Kind::BearerFailure | Kind::Plain | Kind::Urgent => (&mut self.bearers, false),
         };
@@ -210,8 +211,17 @@ impl Kind {
         match event.action {
             AuditAction::Bearer if done => Self::Plain,
             AuditAction::Bearer => Self::BearerFailure,
-            AuditAction::Login | AuditAction::AskReset | AuditAction::ResetPassword if !done => {
-                Self::LoginFailure
+            AuditAction::Login
+            | AuditAction::UseEndpoint
+            | AuditAction::AskReset
+            | AuditAction::ResetPassword
+            | AuditAction::MintLink
+            | AuditAction::AddUser
+            | AuditAction::EditUser
+            | AuditAction::DeleteUser
+                if !done =>
+            {
+                Self::Failure
             }
             AuditAction::Read => Self::Read,
             // It did not run. What failed may have been done all the same.
@@ -227,6 +237,7 @@ impl Kind {
             | AuditAction::AddUser
             | AuditAction::EditUser
             | AuditAction::SetPassword
+            | AuditAction::UseEndpoint
             | AuditAction::AskReset
             | AuditAction::MintLink
             | AuditAction::ResetPassword
@@ -327,6 +338,36 @@ mod tests {
             lines(&queue.take(NOW, true)).into_iter().map(|l| (l.action, l.count)).collect();
         assert_eq!(rest, [("bearer".into(), 995), ("login".into(), 940)]);
         assert!(!queue.is_folding());
+    }
+
+    #[test]
+    fn what_callers_are_not_let_do_to_accounts_is_folded_and_what_is_done_never() {
+        let queue = AuditQueue::new();
+        let actions = [
+            AuditAction::UseEndpoint,
+            AuditAction::AskReset,
+            AuditAction::MintLink,
+            AuditAction::AddUser,
+            AuditAction::EditUser,
+            AuditAction::DeleteUser,
+        ];
+        for action in actions {
+            for _ in 0..100 {
+                queue.record(from_the_wire(action, AuditOutcome::Refused("not_allowed"), ""));
+                queue.record(from_the_wire(action, AuditOutcome::Done, ""));
+            }
+        }
+        let told = lines(&queue.take(NOW, true));
+        for action in actions {
+            let of = |outcome: &str| {
+                let wanted =
+                    |line: &&AuditLine| line.action == action.as_str() && line.outcome == outcome;
+                told.iter().filter(wanted).map(|line| line.count).collect::<Vec<_>>()
+            };
+            assert_eq!(of("done").len(), 100, "{}", action.as_str());
+            let refused = of("refused");
+            assert_eq!((refused.len(), refused.iter().sum()), (61, 100), "{}", action.as_str());
+        }
     }
 
     #[test]
