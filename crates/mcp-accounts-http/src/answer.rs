@@ -9,7 +9,7 @@ use http::header::{
     WWW_AUTHENTICATE,
 };
 use http::{Response, StatusCode};
-use mcp_accounts::NewPasswordRejection;
+use mcp_accounts::{CreateRejection, NewPasswordRejection};
 use mcp_auth::LoginRejection;
 use mcp_auth_http::denial;
 use mcp_identity::{CredentialFault, Denial, EndReason};
@@ -147,6 +147,24 @@ impl Answer {
             }
             NewPasswordRejection::Ended(why) => Self::ended(*why),
             NewPasswordRejection::Busy { retry_after } => Self::later(*retry_after),
+        }
+    }
+
+    pub(crate) fn bad_full_name() -> Self {
+        Self::field("full_name", "must be one line of text")
+    }
+
+    /// No account was made; `name` is the field that was to name it.
+    pub(crate) fn not_created(rejection: &CreateRejection, name: &'static str) -> Self {
+        match rejection {
+            CreateRejection::Name => Self::field(name, "cannot be a user name"),
+            CreateRejection::Email => Self::field("email", "must be an address of mail"),
+            CreateRejection::FullName => Self::bad_full_name(),
+            CreateRejection::Password(rejection) => Self::password(rejection),
+            CreateRejection::Taken => {
+                Self::detail(StatusCode::CONFLICT, "Username or email already registered")
+            }
+            CreateRejection::Store(fault) => Self::down(fault),
         }
     }
 

@@ -2,17 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use mcp_identity::{AuditAction, NameError, Password, RoleName, UserName};
-use mcp_store::{
-    ADMIN_ROLE, AddRejection, AdminsLeft, EditRejection, StoreError, UserEdit, UserRecord,
-};
+use mcp_identity::{AuditAction, Password, RoleName, UserName};
+use mcp_store::{ADMIN_ROLE, AdminsLeft, EditRejection, StoreError, UserEdit, UserRecord};
 
 use crate::contact;
 use crate::guard::Guard;
 use crate::new_password::NewPasswordRejection;
 use crate::person::Person;
-use crate::register::names_from;
 use crate::service::{AccountService, Requester};
+use crate::wanted::{CreateRejection, Wanted};
 
 /// A part of the list of accounts, in the order of their names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,29 +72,6 @@ pub enum FindRejection {
     /// There is no such account.
     #[error("user not found")]
     NotFound,
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// Why no account was made.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CreateRejection {
-    /// It cannot be a name.
-    #[error("the name cannot be one")]
-    Name,
-    /// It cannot be an address.
-    #[error("the email cannot be one")]
-    Email,
-    /// It cannot be what somebody is called.
-    #[error("the full name cannot be one")]
-    FullName,
-    /// The password was not taken.
-    #[error(transparent)]
-    Password(#[from] NewPasswordRejection),
-    /// Somebody has the name or the address.
-    #[error("the name or the email is taken")]
-    Taken,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -167,35 +142,18 @@ impl AccountService {
     ///
     /// To be awaited to its end.
     pub async fn create(&self, by: &Requester, new: NewAccount) -> Result<Person, CreateRejection> {
-        let email = contact::email(&new.email).ok_or(CreateRejection::Email)?;
-        let full_name = match &new.full_name {
-            Some(text) => Some(contact::full_name(text).ok_or(CreateRejection::FullName)?),
-            None => None,
+        let NewAccount { name, email, password, full_name, .. } = &new;
+        let wanted = Wanted::of(name.as_deref(), email, full_name.as_deref())?;
+        self.check_wanted(password, &wanted)?;
+        let hash = self.hash_for(by, password, wanted.first()).await?;
+        let record = |record| UserRecord {
+            enabled: new.is_active,
+            must_change_password: new.must_change_password,
+            roles: admin_role().into_iter().filter(|_| new.is_admin).collect(),
+            ..record
         };
-        let names = match &new.name {
-            Some(name) => vec![UserName::parse(name).map_err(of_name)?],
-            None => names_from(&email).ok_or(CreateRejection::Email)?,
-        };
-        self.check_new(&new.password, &names[0], Some(&email))?;
-        let hash = self.hash_for(by, &new.password, &names[0]).await?;
-        let roles: BTreeSet<_> = admin_role().into_iter().filter(|_| new.is_admin).collect();
-        for name in names {
-            let record = UserRecord {
-                email: Some(email.clone()),
-                full_name: full_name.clone(),
-                enabled: new.is_active,
-                must_change_password: new.must_change_password,
-                roles: roles.clone(),
-                ..UserRecord::new(name.clone(), hash.clone(), self.now())
-            };
-            match self.store.add_account(record).await {
-                Ok(()) => return self.created(by, &name).await,
-                Err(AddRejection::NameTaken) => {}
-                Err(AddRejection::EmailTaken) => break,
-                Err(AddRejection::Store(fault)) => return Err(fault.into()),
-            }
-        }
-        Err(CreateRejection::Taken)
+        let name = self.add_wanted(wanted, &hash, record).await?;
+        self.created(by, &name).await
     }
 
     async fn created(&self, by: &Requester, name: &UserName) -> Result<Person, CreateRejection> {
@@ -339,10 +297,6 @@ impl AccountService {
 
 fn admin_role() -> Option<RoleName> {
     RoleName::parse(ADMIN_ROLE)
-}
-
-fn of_name(_: NameError) -> CreateRejection {
-    CreateRejection::Name
 }
 
 /// What an edit is in the audit log.

@@ -30,10 +30,10 @@ mod recovery;
 mod register;
 mod service;
 mod sessions;
+mod wanted;
 
 pub use admin::{
-    AccountEdit, CreateRejection, DeleteRejection, FindRejection, ListRejection, NewAccount, Page,
-    UpdateRejection,
+    AccountEdit, DeleteRejection, FindRejection, ListRejection, NewAccount, Page, UpdateRejection,
 };
 pub use events::{EventInfo, Span};
 pub use guard::Guard;
@@ -48,3 +48,4 @@ pub use recovery::{
 };
 pub use register::{RegisterRejection, Registration};
 pub use service::{AccountService, Parts, Requester, Settings};
+pub use wanted::CreateRejection;

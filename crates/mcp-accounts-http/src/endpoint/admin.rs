@@ -2,8 +2,7 @@
 
 use http::{Method, StatusCode};
 use mcp_accounts::{
-    AccountEdit, CreateRejection, DeleteRejection, FindRejection, Guard, ListRejection, NewAccount,
-    UpdateRejection,
+    AccountEdit, DeleteRejection, FindRejection, Guard, ListRejection, NewAccount, UpdateRejection,
 };
 use mcp_identity::Password;
 use serde_json::{Value, json};
@@ -210,14 +209,7 @@ async fn create(ask: &Ask) -> Reply {
     };
     match ask.accounts.create(ask.by()?, new).await {
         Ok(person) => Ok(Answer::json(StatusCode::CREATED, &ProfileBody::of(&person))),
-        Err(CreateRejection::Name) => Err(Answer::field("username", "cannot be a user name")),
-        Err(CreateRejection::Email) => Err(Answer::field("email", "must be an address of mail")),
-        Err(CreateRejection::FullName) => Err(bad_full_name()),
-        Err(CreateRejection::Password(rejection)) => Err(Answer::password(&rejection)),
-        Err(CreateRejection::Taken) => {
-            Err(Answer::detail(StatusCode::CONFLICT, "Username or email already registered"))
-        }
-        Err(CreateRejection::Store(fault)) => Err(Answer::down(&fault)),
+        Err(rejection) => Err(Answer::not_created(&rejection, "username")),
     }
 }
 
@@ -239,7 +231,7 @@ async fn update(ask: &Ask) -> Reply {
         Ok(person) => Ok(Answer::ok(&ProfileBody::of(&person))),
         Err(UpdateRejection::NotFound) => Err(no_user()),
         Err(UpdateRejection::Guard(guard)) => Err(guarded(guard)),
-        Err(UpdateRejection::FullName) => Err(bad_full_name()),
+        Err(UpdateRejection::FullName) => Err(Answer::bad_full_name()),
         Err(UpdateRejection::Password(rejection)) => Err(Answer::password(&rejection)),
         Err(UpdateRejection::Store(fault)) => Err(Answer::down(&fault)),
     }
@@ -279,10 +271,6 @@ fn not_found(rejection: &FindRejection) -> Answer {
 
 fn no_user() -> Answer {
     Answer::detail(StatusCode::NOT_FOUND, "User not found")
-}
-
-fn bad_full_name() -> Answer {
-    Answer::field("full_name", "must be one line of text")
 }
 
 fn guarded(guard: Guard) -> Answer {

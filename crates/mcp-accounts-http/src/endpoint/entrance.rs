@@ -143,15 +143,8 @@ async fn register(ask: &Ask, registration: Registration, name: &'static str) -> 
 fn refused(rejection: &RegisterRejection, name: &'static str) -> Answer {
     match rejection {
         RegisterRejection::Off => Answer::detail(StatusCode::FORBIDDEN, "Registration is disabled"),
-        RegisterRejection::Name => Answer::field(name, "cannot be a user name"),
-        RegisterRejection::Email => Answer::field("email", "must be an address of mail"),
-        RegisterRejection::FullName => Answer::field("full_name", "must be one line of text"),
-        RegisterRejection::Password(rejection) => Answer::password(rejection),
-        RegisterRejection::Taken => {
-            Answer::detail(StatusCode::CONFLICT, "Username or email already registered")
-        }
+        RegisterRejection::Create(rejection) => Answer::not_created(rejection, name),
         RegisterRejection::TooMany { retry_after } => Answer::too_many(*retry_after),
         RegisterRejection::NotIn(rejection) => Answer::login(rejection),
-        RegisterRejection::Store(fault) => Answer::down(fault),
     }
 }
