@@ -445,6 +445,43 @@ fn a_body_of_recovery_is_an_object_with_each_member_once() {
 }
 
 #[test]
+fn what_cannot_be_read_is_answered_in_one_way_at_every_endpoint() {
+    let installation = house("");
+    let server = installation.start();
+    let to = server.address();
+    let paths = [
+        "/auth/login",
+        "/auth/email/register",
+        FORGOT,
+        "/auth/password-reset",
+        "/auth/email/reset-password/token",
+    ];
+    for (kind, body, status) in [
+        ("application/json", "{alice".to_owned(), 422),
+        ("application/json", String::new(), 422),
+        ("application/json", "[]".to_owned(), 422),
+        ("text/plain", "{}".to_owned(), 415),
+        ("application/json", format!("{{\"email\":\"{}\"}}", "x".repeat(20_000)), 413),
+    ] {
+        let answers = paths.map(|path| {
+            let request = Request::new("POST", path).header("Content-Type", kind);
+            seen(&request.body(&body).send(to))
+        });
+        assert_eq!(answers[0].0, status, "{answers:?}");
+        assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+    }
+    for (path, body, field) in [
+        (FORGOT, json!({ "email": 7 }), "email"),
+        ("/auth/password-reset", json!({ "token": "t" }), "new_password"),
+        ("/auth/email/reset-password/t", json!({ "new_password": NEW }), "confirm_password"),
+    ] {
+        let refused = post(to, path, &body);
+        assert_eq!((refused.status, &refused.json()["field"]), (422, &json!(field)), "{path}");
+        assert!(!refused.text().contains(NEW));
+    }
+}
+
+#[test]
 fn a_lock_is_told_to_the_owner_of_the_account() {
     let mail = MailServer::start(&[]);
     let installation = house("");

@@ -31,6 +31,7 @@ pub(crate) type Reply = Result<Answer, Answer>;
 
 const INVALID_TOKEN: &str = "Invalid or expired token";
 const NOT_AUTHORIZED: &str = "Not authorized";
+const UNAVAILABLE: &str = "Service unavailable";
 const TOO_MANY: &str = "Too many failed attempts";
 /// Of whoever logs in: unknown, wrong, disabled and locked are one.
 const WRONG: &str = "Invalid username or password";
@@ -122,10 +123,14 @@ impl Answer {
 
     /// Too much waits already.
     pub(crate) fn later(wait: Duration) -> Self {
+        Self::detail(StatusCode::SERVICE_UNAVAILABLE, UNAVAILABLE).after(wait)
+    }
+
+    /// With word of when to ask again.
+    pub(crate) fn after(self, wait: Duration) -> Self {
         let started = u64::from(wait.subsec_nanos() > 0);
         let seconds = wait.as_secs().saturating_add(started).max(1);
-        Self::detail(StatusCode::SERVICE_UNAVAILABLE, "Service unavailable")
-            .with(RETRY_AFTER, seconds.into())
+        self.with(RETRY_AFTER, seconds.into())
     }
 
     pub(crate) fn login(rejection: &LoginRejection) -> Self {
@@ -141,13 +146,17 @@ impl Answer {
     pub(crate) fn password(rejection: &NewPasswordRejection) -> Self {
         match rejection {
             NewPasswordRejection::Policy(_) | NewPasswordRejection::SameAsBefore => {
-                let detail = "The password does not meet the requirements".to_owned();
-                let body = FailedRules { detail, failed_rules: rejection.failed_rules() };
-                Self::json(StatusCode::BAD_REQUEST, &body)
+                Self::failed_rules(rejection.failed_rules())
             }
             NewPasswordRejection::Ended(why) => Self::ended(*why),
             NewPasswordRejection::Busy { retry_after } => Self::later(*retry_after),
         }
+    }
+
+    /// 400 with these rules of the policy.
+    pub(crate) fn failed_rules(failed_rules: Vec<String>) -> Self {
+        let detail = "The password does not meet the requirements".to_owned();
+        Self::json(StatusCode::BAD_REQUEST, &FailedRules { detail, failed_rules })
     }
 
     pub(crate) fn bad_full_name() -> Self {
@@ -183,6 +192,7 @@ pub(crate) fn refusal_body(status: StatusCode) -> Bytes {
         StatusCode::UNAUTHORIZED => INVALID_TOKEN,
         StatusCode::FORBIDDEN => NOT_AUTHORIZED,
         StatusCode::TOO_MANY_REQUESTS => TOO_MANY,
+        StatusCode::SERVICE_UNAVAILABLE => UNAVAILABLE,
         _ => "Internal Server Error",
     };
     serde_json::to_vec(&Detail { detail: detail.to_owned() }).unwrap_or_default().into()

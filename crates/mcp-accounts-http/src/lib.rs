@@ -13,6 +13,7 @@
 //! answer says that nobody may keep it.
 
 mod answer;
+mod body;
 mod endpoint;
 mod form;
 mod openapi;

@@ -16,9 +16,8 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use http_body::Body;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use mcp_accounts::{AccountService, Requester};
 use mcp_auth::{Auth, PasswordChangeDoor};
 use mcp_auth_http::{AuthLayer, AuthService};
@@ -27,11 +26,9 @@ use tower_layer::Layer as _;
 use tower_service::Service;
 
 use crate::answer::{Answer, refusal_body};
+use crate::body::{must_be_json, read};
 use crate::openapi;
 use crate::route::{Access, Ask, Found, Route, find};
-
-/// The largest body that is read, in bytes. No form is longer, whoever sends it.
-const MAX_BODY_BYTES: usize = 16 * 1024;
 
 /// Answers everything under `/auth` and `/v1/auth`, and `/openapi.json`.
 ///
@@ -228,36 +225,4 @@ fn admit(
         return Err(Answer::denied(Denial::NotAllowed));
     }
     Ok(Some(by))
-}
-
-/// `application/json`, with whatever parameters; said once.
-fn must_be_json(headers: &HeaderMap) -> Result<(), Answer> {
-    let mut said = headers.get_all(CONTENT_TYPE).iter();
-    let is_json = match (said.next().and_then(|value| value.to_str().ok()), said.next()) {
-        (Some(value), None) => {
-            let kind = value.split(';').next().unwrap_or_default().trim();
-            kind.eq_ignore_ascii_case("application/json")
-        }
-        _ => false,
-    };
-    if is_json {
-        return Ok(());
-    }
-    Err(Answer::detail(StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body must be application/json"))
-}
-
-async fn read<B>(body: B) -> Result<Bytes, Answer>
-where
-    B: Body<Data = Bytes, Error: Into<BoxError>>,
-{
-    let too_large = || Answer::detail(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large");
-    if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
-        return Err(too_large());
-    }
-    match Limited::new(body, MAX_BODY_BYTES).collect().await {
-        Ok(whole) => Ok(whole.to_bytes()),
-        Err(fault) if fault.is::<LengthLimitError>() => Err(too_large()),
-        // The client left, or was too slow: nobody reads this.
-        Err(_) => Err(Answer::detail(StatusCode::BAD_REQUEST, "Bad Request")),
-    }
 }

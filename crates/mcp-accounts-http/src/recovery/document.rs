@@ -2,11 +2,10 @@
 //! for people.
 
 use http::Method;
-use mcp_identity::Password;
 use schemars::{Schema, SchemaGenerator};
-use serde_json::Value;
 
-use crate::form::{Kind as _, object};
+use super::bodies::{Forgot, NewPassword, ResetByToken};
+use crate::form::Form as _;
 use crate::route::{Access, Described, SchemaOf, of};
 use crate::view::{Detail, FailedRules, LinkBody, LookBody, Message, Success};
 
@@ -30,7 +29,7 @@ pub(crate) static DESCRIBED: [Described; 6] = [
         access: Access::Anyone,
         id: "requestPasswordReset",
         summary: "Ask for a letter with a link for a new password",
-        body: Some(forgot),
+        body: Some(Forgot::schema),
         query: &[],
         answers: REQUESTED,
     },
@@ -40,7 +39,7 @@ pub(crate) static DESCRIBED: [Described; 6] = [
         access: Access::Anyone,
         id: "resetPassword",
         summary: "Set a password by the secret of a link; every session ends",
-        body: Some(reset_by_token),
+        body: Some(ResetByToken::schema),
         query: &[],
         answers: &[(200, "It is set.", of::<Message>), REFUSED],
     },
@@ -50,7 +49,7 @@ pub(crate) static DESCRIBED: [Described; 6] = [
         access: Access::Anyone,
         id: "forgotPassword",
         summary: "Ask for a letter with a link for a new password",
-        body: Some(forgot),
+        body: Some(Forgot::schema),
         query: &[],
         answers: FORGOTTEN,
     },
@@ -74,7 +73,7 @@ pub(crate) static DESCRIBED: [Described; 6] = [
         access: Access::Anyone,
         id: "resetPasswordByLink",
         summary: "Set a password by a link; every session ends",
-        body: Some(new_password),
+        body: Some(NewPassword::schema),
         query: &[],
         answers: &[(200, "It is set.", of::<Success>), REFUSED, EXPIRED],
     },
@@ -93,19 +92,6 @@ pub(crate) static DESCRIBED: [Described; 6] = [
         ],
     },
 ];
-
-fn forgot() -> Value {
-    object(&[("email", String::schema(), true)])
-}
-
-fn reset_by_token() -> Value {
-    object(&[("token", Password::schema(), true), ("new_password", Password::schema(), true)])
-}
-
-fn new_password() -> Value {
-    let twice = ["new_password", "confirm_password"];
-    object(&twice.map(|name| (name, Password::schema(), true)))
-}
 
 fn refusal(generator: &mut SchemaGenerator) -> Schema {
     let (rules, detail) = (of::<FailedRules>(generator), of::<Detail>(generator));

@@ -17,25 +17,24 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use mcp_accounts::{MintRejection, Recovery};
 use mcp_auth::Auth;
 use mcp_auth_http::{AuthLayer, AuthService};
-use mcp_identity::{Caller, Clock, Password, Principal, PrincipalId};
+use mcp_identity::{Caller, Clock, Denial, Principal, PrincipalId};
 use tower_layer::Layer as _;
 
-use self::answers::{Answer, detail, method_not_allowed};
+use self::answers::{Style, method_not_allowed};
 use self::bodies::{Forgot, NewPassword, ResetByToken, Unread};
+use self::page::Page;
 use self::route::{Route, route_of};
-use crate::answer::refusal_body;
+use crate::answer::{Answer, Reply, refusal_body};
+use crate::body::{must_be_json, read};
+use crate::form::Form as _;
 use crate::percent;
-use crate::view::LinkBody;
+use crate::view::{LinkBody, Message, Success};
 
 pub(crate) use self::document::DESCRIBED;
 pub use self::route::{is_recovery, is_reset_page};
-
-/// The longest body that a stranger may send, in bytes.
-const MAX_BODY_BYTES: usize = 16 << 10;
 
 /// Answers the paths of [`is_recovery`]. Stands below the layers that say who called and from
 /// where. To be polled to its end even if the client leaves: what was begun counts.
@@ -64,110 +63,97 @@ impl RecoveryHttp {
 }
 
 impl Endpoints {
-    async fn answer<B>(&self, request: Request<B>) -> Answer
+    async fn answer<B>(&self, request: Request<B>) -> Result<Page, Answer>
     where
         B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
     {
         let (parts, body) = request.into_parts();
         let path = parts.uri.path().to_owned();
-        let Some(route) = route_of(&path) else {
-            return detail(StatusCode::NOT_FOUND, "Not Found");
-        };
+        let route = route_of(&path).ok_or_else(Answer::not_found)?;
         let method = if parts.method == Method::HEAD { &Method::GET } else { &parts.method };
         let allowed = route.methods();
         if !allowed.contains(method) {
-            return method_not_allowed(allowed);
+            return Err(method_not_allowed(allowed));
         }
         let Some(caller) = parts.extensions.get::<Caller>().cloned() else {
             // Nobody can be counted: a stack that is put together wrongly.
             tracing::error!("A request without a caller");
-            return detail(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error");
+            return Err(Answer::detail(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"));
         };
         if *method == Method::GET {
             return self.look(route).await;
         }
-        let body = match Limited::new(body, MAX_BODY_BYTES).collect().await {
-            Ok(body) => body.to_bytes(),
-            Err(error) if error.is::<LengthLimitError>() => {
-                return detail(StatusCode::PAYLOAD_TOO_LARGE, "Payload too large");
-            }
-            Err(_) => return detail(StatusCode::BAD_REQUEST, "Bad Request"),
-        };
+        if route.wants_json() {
+            must_be_json(&parts.headers)?;
+        }
+        let body = read(body).await?;
         self.act(route, &parts, &body, &caller).await
     }
 
     /// What changes nothing.
-    async fn look(&self, route: Route<'_>) -> Answer {
+    async fn look(&self, route: Route<'_>) -> Result<Page, Answer> {
         match route {
-            Route::ResetPage(secret) => page::show(self.recovery.look(secret).await),
-            Route::ResetLink(secret) => answers::looked_at(self.recovery.look(secret).await),
+            Route::ResetPage(secret) => Ok(page::show(self.recovery.look(secret).await)),
+            Route::ResetLink(secret) => {
+                answers::looked_at(self.recovery.look(secret).await).map(Answer::into_response)
+            }
             // `methods` lets nobody get here.
             Route::Request | Route::Forgot | Route::ResetByToken | Route::AdminLink(_) => {
-                method_not_allowed(route.methods())
+                Err(method_not_allowed(route.methods()))
             }
         }
     }
 
-    async fn act(&self, route: Route<'_>, parts: &Parts, body: &[u8], caller: &Caller) -> Answer {
-        match route {
-            Route::Request => self.request(parts, body, caller).await,
-            Route::Forgot => self.forgot(parts, body, caller).await,
-            Route::ResetByToken => self.reset_by_token(parts, body, caller).await,
-            Route::ResetLink(secret) => self.reset_by_link(secret, parts, body, caller).await,
-            Route::ResetPage(secret) => self.reset_by_page(secret, parts, body, caller).await,
-            Route::AdminLink(whom) => self.mint(whom, parts, caller).await,
-        }
-    }
-
-    async fn request(&self, parts: &Parts, body: &[u8], caller: &Caller) -> Answer {
-        // Before anything is looked at: it is the same for everybody.
-        if !self.recovery.has_mail() {
-            return detail(StatusCode::SERVICE_UNAVAILABLE, "Email service not configured");
-        }
-        let email = match Forgot::read(parts, body) {
-            Ok(Forgot { email }) => email,
-            Err(unread) => return unread.answer(),
-        };
-        let asked = self.recovery.forgot(&email, caller).await;
-        answers::asked(
-            asked,
-            r#"{"message":"If the email exists, a password reset link has been sent."}"#,
-        )
-    }
-
-    async fn forgot(&self, parts: &Parts, body: &[u8], caller: &Caller) -> Answer {
-        let email = match Forgot::read(parts, body) {
-            Ok(Forgot { email }) => email,
-            Err(unread) => return unread.answer(),
-        };
-        let asked = self.recovery.forgot(&email, caller).await;
-        let said = r#"{"success":true,"message":"If this email is registered, you will receive a reset link."}"#;
-        answers::asked(asked, said)
-    }
-
-    async fn reset_by_token(&self, parts: &Parts, body: &[u8], caller: &Caller) -> Answer {
-        let ResetByToken { token, new_password } = match ResetByToken::read(parts, body) {
-            Ok(read) => read,
-            Err(unread) => return unread.answer(),
-        };
-        let password = Password::presented(new_password);
-        let reset = self.recovery.reset(&token, &password, caller).await;
-        answers::reset(reset, StatusCode::BAD_REQUEST)
-    }
-
-    async fn reset_by_link(
+    async fn act(
         &self,
-        secret: &str,
+        route: Route<'_>,
         parts: &Parts,
         body: &[u8],
         caller: &Caller,
-    ) -> Answer {
-        let password = match NewPassword::read_json(parts, body).and_then(NewPassword::agreed) {
-            Ok(password) => password,
-            Err(unread) => return unread.answer(),
+    ) -> Result<Page, Answer> {
+        let reply = match route {
+            Route::Request => self.request(body, caller).await,
+            Route::Forgot => self.forgot(body, caller).await,
+            Route::ResetByToken => self.reset_by_token(body, caller).await,
+            Route::ResetLink(secret) => self.reset_by_link(secret, body, caller).await,
+            Route::ResetPage(secret) => {
+                return Ok(self.reset_by_page(secret, parts, body, caller).await);
+            }
+            Route::AdminLink(whom) => self.mint(whom, parts, caller).await,
         };
-        let reset = self.recovery.reset(secret, &password, caller).await;
-        answers::reset(reset, StatusCode::GONE)
+        reply.map(Answer::into_response)
+    }
+
+    async fn request(&self, body: &[u8], caller: &Caller) -> Reply {
+        // Before anything is looked at: it is the same for everybody.
+        if !self.recovery.has_mail() {
+            let said = "Email service not configured";
+            return Err(Answer::detail(StatusCode::SERVICE_UNAVAILABLE, said));
+        }
+        let Forgot { email } = Forgot::parse(body)?;
+        let asked = self.recovery.forgot(&email, caller).await;
+        asked.map_err(|rejection| answers::unasked(&rejection))?;
+        let message = "If the email exists, a password reset link has been sent.";
+        Ok(Answer::ok(&Message { message }))
+    }
+
+    async fn forgot(&self, body: &[u8], caller: &Caller) -> Reply {
+        let Forgot { email } = Forgot::parse(body)?;
+        let asked = self.recovery.forgot(&email, caller).await;
+        asked.map_err(|rejection| answers::unasked(&rejection))?;
+        let message = "If this email is registered, you will receive a reset link.";
+        Ok(Answer::ok(&Success { success: true, message }))
+    }
+
+    async fn reset_by_token(&self, body: &[u8], caller: &Caller) -> Reply {
+        let ResetByToken { token, new_password } = ResetByToken::parse(body)?;
+        let reset = self.recovery.reset(token.expose(), &new_password, caller).await;
+        answers::reset(reset, Style::ByToken)
+    }
+
+    async fn reset_by_link(&self, secret: &str, body: &[u8], caller: &Caller) -> Reply {
+        let password = NewPassword::parse(body)?.agreed().ok_or_else(bodies::differ)?;
+        answers::reset(self.recovery.reset(secret, &password, caller).await, Style::ByLink)
     }
 
     async fn reset_by_page(
@@ -176,22 +162,20 @@ impl Endpoints {
         parts: &Parts,
         body: &[u8],
         caller: &Caller,
-    ) -> Answer {
-        let password = match NewPassword::read_form(parts, body).and_then(NewPassword::agreed) {
-            Ok(password) => password,
-            Err(Unread::Differ) => return page::differ(),
-            Err(_) => return page::unread(),
-        };
-        page::done(self.recovery.reset(secret, &password, caller).await)
+    ) -> Page {
+        match NewPassword::read_page(parts, body) {
+            Ok(password) => page::done(self.recovery.reset(secret, &password, caller).await),
+            Err(Unread::Differ) => page::differ(),
+            Err(Unread::Malformed) => page::unread(),
+        }
     }
 
-    async fn mint(&self, whom: &str, parts: &Parts, caller: &Caller) -> Answer {
-        let Some(principal) = parts.extensions.get::<Arc<Principal>>() else {
-            return answers::needs_credential();
-        };
+    async fn mint(&self, whom: &str, parts: &Parts, caller: &Caller) -> Reply {
+        let principal = parts.extensions.get::<Arc<Principal>>();
+        let principal = principal.ok_or_else(|| Answer::denied(Denial::NoCredential))?;
         if !is_admin(principal) {
             self.recovery.record_denied(principal, caller);
-            return detail(StatusCode::FORBIDDEN, "Not authorized");
+            return Err(Answer::denied(Denial::NotAllowed));
         }
         // What is no text is nobody's name.
         let whom = percent::decode(whom).unwrap_or_default();
@@ -199,13 +183,15 @@ impl Endpoints {
             Ok(link) => {
                 let expires_at = answers::time(link.expires_at);
                 let reset_link = link.expose().to_owned();
-                answers::ok(&LinkBody { reset_link, expires_at })
+                Ok(Answer::ok(&LinkBody { reset_link, expires_at }))
             }
-            Err(MintRejection::NotFound) => detail(StatusCode::NOT_FOUND, "User not found"),
+            Err(MintRejection::NotFound) => {
+                Err(Answer::detail(StatusCode::NOT_FOUND, "User not found"))
+            }
             Err(MintRejection::Entropy(_)) => {
-                detail(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
+                Err(Answer::detail(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"))
             }
-            Err(MintRejection::Store(error)) => answers::down(&error),
+            Err(MintRejection::Store(fault)) => Err(Answer::down(&fault)),
         }
     }
 }
@@ -220,7 +206,7 @@ fn is_admin(principal: &Principal) -> bool {
     }
 }
 
-type Answering = Pin<Box<dyn Future<Output = Result<Answer, Infallible>> + Send>>;
+type Answering = Pin<Box<dyn Future<Output = Result<Page, Infallible>> + Send>>;
 
 impl<B> tower_service::Service<Request<B>> for RecoveryHttp
 where
@@ -258,6 +244,8 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let service = self.clone();
-        Box::pin(async move { Ok(service.answer(request).await) })
+        Box::pin(
+            async move { Ok(service.answer(request).await.unwrap_or_else(Answer::into_response)) },
+        )
     }
 }

@@ -11,7 +11,8 @@ use http::header::{
 use http::{Response, StatusCode};
 use mcp_accounts::{LinkWorth, ResetRejection};
 
-use super::answers::Answer;
+/// A page for people.
+pub(super) type Page = Response<Bytes>;
 
 const HEADERS: [(HeaderName, &str); 5] = [
     (CONTENT_TYPE, "text/html; charset=utf-8"),
@@ -35,7 +36,7 @@ const FORM: &str = r#"<form method="post">
 const ASK_AGAIN: &str = "<p>Ask for a new one where you log in, or ask your administrator.</p>\n";
 
 /// What the link is worth: the form, if it is worth anything. Looking changes nothing.
-pub(super) fn show(look: Result<LinkWorth, impl Display>) -> Answer {
+pub(super) fn show(look: Result<LinkWorth, impl Display>) -> Page {
     match look {
         Ok(LinkWorth::Valid { .. }) => with_form(StatusCode::OK, ""),
         Ok(LinkWorth::Invalid) => invalid(),
@@ -45,7 +46,7 @@ pub(super) fn show(look: Result<LinkWorth, impl Display>) -> Answer {
 }
 
 /// The password was set, or not; the form again, if it may still be.
-pub(super) fn done(reset: Result<(), ResetRejection>) -> Answer {
+pub(super) fn done(reset: Result<(), ResetRejection>) -> Page {
     match reset {
         Ok(()) => {
             let said = "<p>Your password is set. Log in with it.</p>\n";
@@ -69,36 +70,36 @@ pub(super) fn done(reset: Result<(), ResetRejection>) -> Answer {
 }
 
 /// The two passwords are not one.
-pub(super) fn differ() -> Answer {
+pub(super) fn differ() -> Page {
     with_form(StatusCode::UNPROCESSABLE_ENTITY, "<p>The two passwords are not the same.</p>\n")
 }
 
 /// What was sent is not what the form sends.
-pub(super) fn unread() -> Answer {
+pub(super) fn unread() -> Page {
     with_form(StatusCode::UNPROCESSABLE_ENTITY, "<p>Fill in both fields.</p>\n")
 }
 
-fn invalid() -> Answer {
+fn invalid() -> Page {
     let said = format!("<p>This link is not valid, or was used already.</p>\n{ASK_AGAIN}");
     page(StatusCode::BAD_REQUEST, "Not valid", &said)
 }
 
-fn expired() -> Answer {
+fn expired() -> Page {
     let said = format!("<p>The time of this link is over.</p>\n{ASK_AGAIN}");
     page(StatusCode::GONE, "Expired", &said)
 }
 
-fn down(error: &impl Display) -> Answer {
+fn down(error: &impl Display) -> Page {
     tracing::error!(error = %error, "The store of accounts does not answer");
     let said = "<p>That did not work. Try again in a while.</p>\n";
     page(StatusCode::SERVICE_UNAVAILABLE, "Not now", said)
 }
 
-fn with_form(status: StatusCode, said: &str) -> Answer {
+fn with_form(status: StatusCode, said: &str) -> Page {
     page(status, "Choose a new password", &format!("{said}{FORM}"))
 }
 
-fn page(status: StatusCode, title: &str, body: &str) -> Answer {
+fn page(status: StatusCode, title: &str, body: &str) -> Page {
     let html = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\

@@ -26,6 +26,14 @@ impl Route<'_> {
             }
         }
     }
+
+    /// Is it JSON that is sent there? A page sends a form, and for a link nothing is read.
+    pub(super) fn wants_json(self) -> bool {
+        match self {
+            Self::Request | Self::ResetByToken | Self::Forgot | Self::ResetLink(_) => true,
+            Self::ResetPage(_) | Self::AdminLink(_) => false,
+        }
+    }
 }
 
 /// Is this a path of recovery?
