@@ -1,7 +1,7 @@
 //! Whatever is told, in whatever order, late or twice: once all of it was heard, the index is what
 //! a reading of everything makes of the store.
 
-use mcp_identity::{CredentialFault, Grants, TokenHash};
+use mcp_identity::{CredentialFault, Grants, RoleName, TokenHash};
 use mcp_store::{
     AccountStore, AdminsLeft, Change, Changes, MemoryAccounts, Opening, SessionSelector,
     StoredHash, UserEdit,
