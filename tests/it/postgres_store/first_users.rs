@@ -46,6 +46,43 @@ fn the_configured_admin_is_made_once_and_a_changed_password_is_applied_once() {
 }
 
 #[test]
+fn servers_that_start_at_once_make_the_admin_once_and_apply_a_changed_password_once() {
+    let installation = installed("");
+    let configure = |password: &str| {
+        let dsn = installation.postgres().dsn_as("keeper", "people");
+        let users = format!("users:\n  database_dsn: \"{dsn}\"\n{}", admin_with(password));
+        installation.write_config(&format!("{}{users}", super::QUICK));
+    };
+    let recorded = |action: &str| {
+        let sql = format!("SELECT count(*) FROM auth_events WHERE event_type = '{action}'");
+        by_hand(&installation, &sql).trim_end().to_owned()
+    };
+    // Word of a new hash is kept for as long as the servers run.
+    for (round, password) in
+        ["FirstPassword1!", "SecondPassword2!", "ThirdPassword3!"].iter().enumerate()
+    {
+        configure(password);
+        let servers = [installation.start(), installation.start(), installation.start()];
+        for server in &servers {
+            assert!(logs_in(server.address(), "admin", password));
+        }
+        let logged = |words: &str| -> usize {
+            servers.iter().map(|server| server.log().matches(words).count()).sum()
+        };
+        let made = logged("Made the user admin, who is admin");
+        let given = logged("Gave admin the changed password of users.bootstrap");
+        assert_eq!((made, given), if round == 0 { (1, 0) } else { (0, 1) }, "{password}");
+        servers.map(stop);
+        assert_eq!(
+            (recorded("add_user"), recorded("set_password")),
+            ("1".into(), round.to_string())
+        );
+    }
+    let hash = "SELECT metadata->>'mcp_configured_password' = password_hash FROM users";
+    assert_eq!(by_hand(&installation, hash), "t\n");
+}
+
+#[test]
 fn a_configured_password_that_breaks_the_policy_stops_the_start() {
     let installation = installed(&admin_with("changeme"));
     let mut server = installation.start();

@@ -9,9 +9,7 @@ use mcp_identity::{
     Actor, AuditAction, AuditEvent, AuditLog, AuditOutcome, Password, RoleName, Subject, UserName,
 };
 use mcp_password::{Asker, Hasher, Owner, PasswordHash, Policy, Preset, Verdict};
-use mcp_store::{
-    AccountStore as _, AddRejection, EditRejection, StoreError, StoredHash, UserEdit, UserRecord,
-};
+use mcp_store::{ADMIN_ROLE, AccountStore as _, AddRejection, StoreError, StoredHash, UserRecord};
 use mcp_store_postgres::PostgresStore;
 
 use super::{algorithm, refuse};
@@ -20,6 +18,9 @@ use crate::fault::StartFault;
 /// Name, which is the role, too, and password.
 const DEMO: [(&str, &str); 3] =
     [("admin", "admin123"), ("operator", "operator123"), ("viewer", "viewer123")];
+
+/// So often the admin's password is looked at, if others give one meanwhile.
+const MOST_LOOKS: usize = 8;
 
 /// What it takes to make users.
 pub(super) struct FirstUsers<'a> {
@@ -70,7 +71,7 @@ impl FirstUsers<'_> {
             let hash = self.hash(&name, password).await?;
             let admin = UserRecord {
                 email: wanted.email.clone(),
-                ..self.record(&name, "admin", hash.clone())
+                ..self.record(&name, ADMIN_ROLE, hash.clone())
             };
             return match self.add(admin).await? {
                 Ok(()) => {
@@ -84,46 +85,54 @@ impl FirstUsers<'_> {
         self.rotate(&name, password).await
     }
 
-    /// Gives the admin the password of the configuration, unless it was given before.
+    /// Gives the admin the password of the configuration, unless it was given before: by an
+    /// earlier start, or by another server that starts now.
     async fn rotate(&self, name: &UserName, password: &Password) -> Result<(), StartFault> {
         let down = |fault: StoreError| refuse(&fault);
-        let Some(account) = self.store.find_account(name).await.map_err(down)? else {
-            return Ok(());
-        };
-        if !account.record.roles.iter().any(|role| role.as_str() == "admin") {
-            tracing::warn!("users.bootstrap: {name} is no admin, and keeps the password");
-            return Ok(());
-        }
-        let applied = self.store.configured_password(name).await.map_err(down)?;
-        // Given by other means, it may be this one all the same.
-        let known = applied.as_ref().unwrap_or(&account.record.password);
-        if self.is_of(name, password, known).await? {
-            return match applied {
-                Some(_) => Ok(()),
-                None => self.remember(name, known).await,
+        // What another server gives meanwhile is looked at again. That has an end, unless servers
+        // that are configured differently start without one.
+        for _ in 0..MOST_LOOKS {
+            let Some(account) = self.store.find_account(name).await.map_err(down)? else {
+                return Ok(());
             };
+            if !account.record.roles.iter().any(|role| role.as_str() == ADMIN_ROLE) {
+                tracing::warn!("users.bootstrap: {name} is no admin, and keeps the password");
+                return Ok(());
+            }
+            let applied = self.store.configured_password(name).await.map_err(down)?;
+            // Given by other means, it may be this one all the same.
+            let known = applied.as_ref().unwrap_or(&account.record.password);
+            if self.is_of(name, password, known).await? {
+                return match applied {
+                    Some(_) => Ok(()),
+                    None => self.remember(name, known).await,
+                };
+            }
+            if self.give(name, password, applied.as_ref()).await? {
+                return Ok(());
+            }
         }
-        let hash = self.hash(name, password).await?;
-        let edit = UserEdit {
-            password: Some(hash.clone()),
-            end_sessions: Some(None),
-            ..UserEdit::default()
-        };
-        self.edit(name, edit).await?;
-        tracing::warn!("Gave {name} the changed password of users.bootstrap; old sessions ended");
-        self.record_event(AuditAction::SetPassword, name);
-        self.remember(name, &hash).await
+        tracing::warn!("users.bootstrap: other servers give {name} other passwords");
+        Ok(())
     }
 
-    async fn edit(&self, name: &UserName, edit: UserEdit) -> Result<(), StartFault> {
-        let settle = |outcome: Result<(), EditRejection>| match outcome {
-            // Deleted meanwhile: there is nobody to give it to.
-            Ok(()) | Err(EditRejection::NotFound) => Ok(()),
-            Err(EditRejection::Store(fault)) => Err(refuse(&fault)),
-            Err(other) => Err(StartFault::ours(other)),
-        };
-        settle(self.store.edit_account(name, edit).await.map(|_| ()))?;
-        settle(self.store.unlock_account(name).await.map(|_| ()))
+    /// Gives it, unless another server gave one since `seen`.
+    async fn give(
+        &self,
+        name: &UserName,
+        password: &Password,
+        seen: Option<&StoredHash>,
+    ) -> Result<bool, StartFault> {
+        let hash = self.hash(name, password).await?;
+        let giving = self.store.apply_configured_password(name, seen, &hash);
+        let given = giving.await.map_err(|fault| refuse(&fault))?;
+        if given {
+            tracing::warn!(
+                "Gave {name} the changed password of users.bootstrap; old sessions ended"
+            );
+            self.record_event(AuditAction::SetPassword, name);
+        }
+        Ok(given)
     }
 
     async fn demonstrate(&self, name: &str, password: &str) -> Result<(), StartFault> {

@@ -5,6 +5,7 @@
 mod attempts;
 mod audit;
 mod by_hand;
+mod configured;
 mod connections;
 mod contract;
 mod last_admin;
