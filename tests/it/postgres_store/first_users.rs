@@ -72,7 +72,7 @@ fn servers_that_start_at_once_make_the_admin_once_and_apply_a_changed_password_o
         let made = logged("Made the user admin, who is admin");
         let given = logged("Gave admin the changed password of users.bootstrap");
         assert_eq!((made, given), if round == 0 { (1, 0) } else { (0, 1) }, "{password}");
-        servers.map(stop);
+        servers.into_iter().for_each(stop);
         assert_eq!(
             (recorded("add_user"), recorded("set_password")),
             ("1".into(), round.to_string())
