@@ -9,6 +9,9 @@
 //! ([`changes`]), the JSON schema ([`schema_json`]) and the reference page
 //! ([`reference_markdown`]).
 //!
+//! With the feature `mail`, a configuration says where letters go in the words of `mcp-mail`: the
+//! programs that send need no translation of their own.
+//!
 //! The crate never reads the environment or the command line: both are handed in. It reads the
 //! configuration file and the files of secrets that it names, writes nothing, and shows no secret.
 //!
@@ -35,6 +38,8 @@ mod environment;
 mod error;
 mod file;
 mod layer;
+#[cfg(feature = "mail")]
+mod letters;
 mod load;
 mod origin;
 mod reference;
@@ -47,6 +52,8 @@ mod value;
 
 pub use address::{ListenAddress, Network};
 pub use error::{ConfigError, Fault};
+#[cfg(feature = "mail")]
+pub use letters::{Letters, LettersError};
 pub use load::{Loaded, Sources, load, locate};
 pub use origin::{Origin, Origins};
 pub use reference::{reference_markdown, schema_json};
