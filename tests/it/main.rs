@@ -35,6 +35,7 @@ mod hashes;
 mod hot_reload;
 mod jwt;
 mod kept_schema;
+mod mail_at_the_end;
 mod mail_sending;
 mod mail_test;
 mod many_servers;

@@ -22,7 +22,7 @@ const QUICK: &str = "passwords:\n  bcrypt_cost: 4\n  min_response_ms: 0\npasswor
                      min_response_ms: 0\n";
 
 /// With the accounts alice, who has an address, and bob, who has none.
-fn house(more: &str) -> Installation {
+pub(crate) fn house(more: &str) -> Installation {
     let installation = Installation::new("CREATE TABLE t (id int)");
     installation.write_config_with_users("", &format!("{QUICK}{more}"));
     for name in ["alice", "bob"] {
@@ -37,7 +37,7 @@ fn address(installation: &Installation, name: &str, email: &str) {
     assert!(updated.status.success(), "{}", String::from_utf8_lossy(&updated.stderr));
 }
 
-fn smtp(port: u16) -> String {
+pub(crate) fn smtp(port: u16) -> String {
     format!(
         "smtp:\n  host: 127.0.0.1\n  port: {port}\n  starttls: false\n  from_email: \
          mcp@example.com\n  timeout_seconds: 600\n"
@@ -49,7 +49,7 @@ fn post(to: SocketAddr, path: &str, body: &Value) -> Response {
     Request::new("POST", path).header(json.0, json.1).body(&body.to_string()).send(to)
 }
 
-fn forgot(to: SocketAddr, email: &str) -> Response {
+pub(crate) fn forgot(to: SocketAddr, email: &str) -> Response {
     post(to, FORGOT, &json!({ "email": email }))
 }
 
@@ -91,7 +91,7 @@ fn seen(response: &Response) -> (u16, String, Vec<(String, String)>) {
 }
 
 /// The lines of the audit log with this action.
-fn audited(installation: &Installation, action: &str) -> Vec<Value> {
+pub(crate) fn audited(installation: &Installation, action: &str) -> Vec<Value> {
     let audit = installation.admin(&["audit", "--json"]);
     let audit: Value = serde_json::from_slice(&audit.stdout).unwrap();
     let events = audit["events"].as_array().unwrap().iter();

@@ -188,8 +188,7 @@ pub(crate) fn open_audit(
     settings.retention_days = NonZeroU32::new(config.retention_days);
     match AuditFile::open(settings, Arc::clone(&around.clock)) {
         Ok((log, writer)) => {
-            let shutdown = around.shutdown.clone();
-            around.tasks.start("audit log", async move {
+            around.tasks.start_recording("audit log", |shutdown| async move {
                 if let Err(fault) = writer.run(shutdown.requested()).await {
                     tracing::error!("The audit log is not complete: {fault}");
                 }

@@ -75,8 +75,7 @@ fn open_events(
     let days = NonZeroU32::new(loaded.config.audit.retention_days);
     let opened = store.audit(days, Arc::clone(&around.clock), &*around.entropy);
     let (log, writer) = opened.map_err(StartFault::ours)?;
-    let shutdown = around.shutdown.clone();
-    around.tasks.start("audit log", async move {
+    around.tasks.start_recording("audit log", |shutdown| async move {
         if let Err(fault) = writer.run(shutdown.requested()).await {
             tracing::error!("The audit log is not complete: {fault}");
         }
