@@ -1,5 +1,7 @@
 //! The accounts in memory, with one fault.
 
+mod recovery;
+
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
@@ -43,6 +45,27 @@ pub(crate) enum Fault {
     GivesPlacesWithoutEnd,
     LooksBeforeItTakes,
     SharesNoPlaces,
+    LosesLetters,
+    GivesOneLetterToAll,
+    KeepsLettersOfTomorrow,
+    LetsTheLatePutOff,
+    LetsTheLateFinish,
+    FindsAddressesWithCase,
+    MintsForTheDisabled,
+    SpendsByLooking,
+    KeepsOlderLinks,
+    KeepsLinksOfChanged,
+    ExpiresLinksLate,
+    TellsNoEnd,
+    RemembersForEver,
+    AsksForAnother,
+    SpendsAgain,
+    LooksBeforeItSpends,
+    KeepsLocks,
+    EndsNoSessions,
+    EndsSessionsAnyway,
+    ConfirmsNothing,
+    ConfirmsAnyway,
 }
 
 pub(crate) struct BrokenAccounts {
@@ -54,15 +77,18 @@ pub(crate) struct BrokenAccounts {
     ghosts: Mutex<Vec<LoginSession>>,
     /// Sessions that were found by their id.
     found: Mutex<Vec<LoginSession>>,
-    /// Accounts that were deleted.
+    /// Accounts as they were before they were deleted, or their passwords set by a link.
     deleted: Mutex<Vec<Account>>,
+    /// What is known of links.
+    links: Mutex<recovery::Links>,
 }
 
 impl BrokenAccounts {
     pub(crate) fn new(fault: Fault) -> Self {
         let (kept, silent) = (MemoryAccounts::new(), ChangeSender::new());
         let (ghosts, found, deleted) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Self { kept, fault, silent, ghosts, found, deleted }
+        let links = Mutex::default();
+        Self { kept, fault, silent, ghosts, found, deleted, links }
     }
 
     /// A session that is no more, but was found before.
@@ -86,7 +112,7 @@ impl BrokenAccounts {
         if self.has(Fault::ForgetsNotes) {
             account.record.note.clear();
         }
-        if self.has(Fault::PassesHistoryOn) {
+        if self.has(Fault::PassesHistoryOn) || self.has(Fault::KeepsLocks) {
             let deleted = self.deleted.lock().unwrap();
             let before = deleted.iter().find(|old| old.record.name == account.record.name);
             if let Some(before) = before {
