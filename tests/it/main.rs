@@ -54,6 +54,7 @@ mod session_ends;
 mod sources;
 mod start;
 mod stdio;
+mod stopping;
 mod storm;
 mod systemd;
 mod tls;

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::time::Duration;
 
 use mcp_accounts_http::RecoveryHttp;
 use mcp_auth::{Accounts, Auth, Authenticate, OpenDoor};
@@ -14,6 +15,7 @@ use mcp_protocol::{Implementation, Server};
 use mcp_query::Databases;
 use mcp_transport::{SessionSettings, Sessions};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::sleep;
 
 use crate::fault::StartFault;
 use crate::health::{Health, StoreState};
@@ -45,7 +47,7 @@ pub(crate) async fn serve_http(start: Start) -> Result<(), StartFault> {
     switch.stop();
     tasks.finish().await;
     match outcome? {
-        Stop::Asked => {
+        Stop::Asked | Stop::AtOnce => {
             tracing::info!("Stopped");
             Ok(())
         }
@@ -88,7 +90,8 @@ async fn serve_with(
     on_ready(bound_to);
     let reload = Reload { sources, loaded, telemetry, address: url };
     let running = pin!(serving.run(service, draining.requested()));
-    let mut watch = Watch { signals, reload, health, drain };
+    let lead = config.http.limits.drain_lead;
+    let mut watch = Watch { signals, reload, health, drain, lead };
     Ok(watch.until_stopped(running, tasks).await)
 }
 
@@ -127,32 +130,70 @@ struct Watch {
     reload: Reload,
     health: Health,
     drain: ShutdownSwitch,
+    /// How long requests are taken between the word to stop and the end of listening.
+    lead: Duration,
 }
 
 impl Watch {
-    /// Waits for the reason to stop, then lets requests under way finish.
+    /// Waits for the reason to stop, then for those who send requests to notice, then lets
+    /// requests under way finish.
     async fn until_stopped(
         &mut self,
         mut running: Pin<&mut impl Future<Output = DrainOutcome>>,
         tasks: &mut Tasks,
     ) -> Stop {
-        let stop = tokio::select! {
-            () = self.signals.stop(&mut self.reload) => Stop::Asked,
-            ended = tasks.first_to_end() => Stop::Broken(ended),
-            _ = &mut running => Stop::Broken("the listener stopped".to_owned()),
-        };
+        let mut stop = self.reason(running.as_mut(), tasks).await;
         self.health.set_serving(false);
         systemd::stopping();
-        self.drain.stop();
         if matches!(stop, Stop::Asked) {
-            tracing::info!("Stopping: no new requests; those under way are finished first");
-            // A second signal ends the wait, and with it what is still under way.
-            tokio::select! {
-                outcome = running => describe_drain(outcome),
-                () = self.signals.stop(&mut self.reload) => tracing::warn!("Stopping at once"),
-            }
+            stop = self.serve_on(running.as_mut(), tasks).await;
         }
-        stop
+        self.drain.stop();
+        match stop {
+            Stop::Asked => self.finish(running).await,
+            Stop::AtOnce | Stop::Broken(_) => stop,
+        }
+    }
+
+    async fn reason(
+        &mut self,
+        running: Pin<&mut impl Future<Output = DrainOutcome>>,
+        tasks: &mut Tasks,
+    ) -> Stop {
+        tokio::select! {
+            () = self.signals.stop(&mut self.reload) => Stop::Asked,
+            ended = tasks.first_to_end() => Stop::Broken(ended),
+            _ = running => Stop::Broken("the listener stopped".to_owned()),
+        }
+    }
+
+    /// Serves on while `/ready` says that it is about to end. A second signal cuts that short.
+    async fn serve_on(
+        &mut self,
+        running: Pin<&mut impl Future<Output = DrainOutcome>>,
+        tasks: &mut Tasks,
+    ) -> Stop {
+        if self.lead.is_zero() {
+            return Stop::Asked;
+        }
+        let lead = self.lead;
+        tracing::info!("Stopping in {lead:?}: /ready says 503, and requests are taken until then");
+        tokio::select! {
+            () = sleep(lead) => Stop::Asked,
+            again = self.reason(running, tasks) => again.at_once(),
+        }
+    }
+
+    /// Lets requests under way finish. A second signal ends the wait, and with it what is left.
+    async fn finish(&mut self, running: Pin<&mut impl Future<Output = DrainOutcome>>) -> Stop {
+        tracing::info!("Stopping: no new requests; those under way are finished first");
+        tokio::select! {
+            outcome = running => {
+                describe_drain(outcome);
+                Stop::Asked
+            }
+            () = self.signals.stop(&mut self.reload) => Stop::Asked.at_once(),
+        }
     }
 }
 
@@ -160,8 +201,21 @@ impl Watch {
 enum Stop {
     /// Somebody told it to.
     Asked,
+    /// Somebody told it twice; nothing is waited for then.
+    AtOnce,
     /// A part ended that must not; nothing is waited for then.
     Broken(String),
+}
+
+impl Stop {
+    /// What another reason means to a server that is about to stop.
+    fn at_once(self) -> Self {
+        if matches!(self, Self::Broken(_)) {
+            return self;
+        }
+        tracing::warn!("Stopping at once");
+        Self::AtOnce
+    }
 }
 
 fn describe_drain(outcome: DrainOutcome) {

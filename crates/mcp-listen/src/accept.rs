@@ -11,9 +11,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
+use crate::listener::BACKLOG;
+
 /// The first pause; each further one is twice as long.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Callers of the kernel's queue that are looked at before it is closed: a flood must not keep it
+/// open.
+const LAST_CALLERS: u32 = BACKLOG;
 
 /// A connection that was let in.
 pub(crate) struct Accepted {
@@ -54,6 +60,28 @@ impl Acceptor {
             }
         }
     }
+
+    /// Takes those in who wait already, as far as there is room, and closes the socket. Whoever
+    /// was left in the kernel's queue would be cut off with his request in it.
+    pub(crate) fn close(self) -> Vec<Accepted> {
+        // Not through the runtime: it may not have heard yet who is waiting.
+        let Ok(socket) = self.socket.into_std() else { return Vec::new() };
+        let mut last = Vec::new();
+        for _ in 0..LAST_CALLERS {
+            let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else { break };
+            match socket.accept().and_then(|(stream, peer)| Ok((nonblocking(stream)?, peer))) {
+                Ok((stream, peer)) => last.push(Accepted { stream, peer, permit }),
+                Err(error) if is_of_one_caller(&error) => {}
+                Err(_) => break,
+            }
+        }
+        last
+    }
+}
+
+fn nonblocking(stream: std::net::TcpStream) -> io::Result<TcpStream> {
+    stream.set_nonblocking(true)?;
+    TcpStream::from_std(stream)
 }
 
 /// Did only this one connection fail, so that the next can be accepted at once?

@@ -23,6 +23,8 @@ pub(crate) struct Activity {
     write_blocked: AtomicBool,
     /// Writes that got through.
     writes: AtomicU64,
+    /// The next answer is the last one on this connection.
+    parting: AtomicBool,
 }
 
 /// What a connection is doing.
@@ -76,6 +78,11 @@ impl Activity {
         InFlight(Arc::clone(self))
     }
 
+    /// From now on every answer says that the connection closes after it.
+    pub(crate) fn part(&self) {
+        self.parting.store(true, Ordering::Relaxed);
+    }
+
     fn has_read(&self) {
         if self.in_flight.load(Ordering::Relaxed) == 0 {
             self.head_begun.store(true, Ordering::Relaxed);
@@ -93,6 +100,13 @@ impl Activity {
 /// A request that runs: from its header block to the end of its answer's body.
 #[derive(Debug)]
 pub(crate) struct InFlight(Arc<Activity>);
+
+impl InFlight {
+    /// Is its answer the last one on the connection?
+    pub(crate) fn is_last(&self) -> bool {
+        self.0.parting.load(Ordering::Relaxed)
+    }
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {

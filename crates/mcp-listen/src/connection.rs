@@ -6,6 +6,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Request, Response};
 use http_body::Body;
@@ -13,7 +14,7 @@ use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tower_service::Service;
@@ -35,6 +36,10 @@ const MAX_STREAMS: u32 = 128;
 /// What one connection may keep in memory of a request that nobody has read yet, and of an
 /// answer that the peer has not taken yet, each.
 const MAX_BUFFER_BYTES: usize = 128 * 1024;
+
+/// How long a connection on which nothing goes on is still listened to once shutdown has begun: a
+/// request may be on its way, and closing would lose it.
+const LAST_WORD: Duration = Duration::from_millis(250);
 
 /// What holds for every connection of a server.
 pub(crate) struct Terms {
@@ -74,15 +79,9 @@ where
     B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
 {
     /// Serves until the connection ends, whoever ends it. The permit goes back at the very end.
-    pub(crate) async fn serve(mut self, accepted: Accepted) {
+    pub(crate) async fn serve(self, accepted: Accepted) {
         let Accepted { stream, peer, permit: _permit } = accepted;
-        let opened = tokio::select! {
-            biased;
-            // Nobody has asked for anything yet: nothing is lost.
-            () = self.drain.begun() => return,
-            opened = open(stream, &self.terms) => opened,
-        };
-        let ended = match opened {
+        let ended = match open(stream, &self.terms, self.drain.clone()).await {
             Ok(Opened::Clear(stream)) => self.serve_http1(stream, Peer(peer)).await,
             Ok(Opened::Encrypted(stream, Wire::Http1)) => {
                 self.serve_http1(stream, Peer(peer)).await
@@ -105,10 +104,11 @@ where
         let stream = Observed::new(stream, Wire::Http1, Arc::clone(&activity));
         let patience = self.patience(&activity);
         let Self { service, terms, drain } = self;
+        let parting = part(drain, Arc::clone(&activity));
         let body_timeout = terms.settings.body_timeout;
         let service = Counted { service, peer, body_timeout, activity };
         let connection = terms.http1.serve_connection(TokioIo::new(stream), service);
-        drive(connection, http1::Connection::graceful_shutdown, patience, drain).await
+        drive(connection, http1::Connection::graceful_shutdown, patience, parting).await
     }
 
     async fn serve_http2<T>(self, stream: T, peer: Peer) -> Result<(), Fault>
@@ -129,7 +129,8 @@ where
             .max_header_list_size(max_header_bytes)
             .max_send_buf_size(MAX_BUFFER_BYTES)
             .serve_connection(TokioIo::new(stream), service);
-        drive(connection, http2::Connection::graceful_shutdown, patience, drain).await?;
+        // Its own way to close serves what crosses the word of it.
+        drive(connection, http2::Connection::graceful_shutdown, patience, drain.begun()).await?;
         streams.finish().await;
         Ok(())
     }
@@ -147,12 +148,18 @@ enum Opened {
 }
 
 /// Waits for the caller's first byte and, where the listener speaks TLS, for the handshake.
-async fn open(stream: TcpStream, terms: &Terms) -> Result<Opened, Fault> {
+async fn open(stream: TcpStream, terms: &Terms, drain: Drain) -> Result<Opened, Fault> {
     // An answer is written as a whole: to hold its last packet back would only delay it.
     stream.set_nodelay(true).map_err(Fault::Socket)?;
     let mut byte = [0];
-    let first_byte = timeout(terms.settings.first_byte_timeout, stream.peek(&mut byte));
-    if first_byte.await.map_err(|_| Fault::Silent)?.map_err(Fault::Socket)? == 0 {
+    let first_byte = tokio::select! {
+        biased;
+        first_byte = timeout(terms.settings.first_byte_timeout, stream.peek(&mut byte)) => {
+            first_byte.map_err(|_| Fault::Silent)?
+        }
+        () = last_word(drain) => return Err(Fault::Silent),
+    };
+    if first_byte.map_err(Fault::Socket)? == 0 {
         return Err(Fault::NeverSpoke);
     }
     let Some(tls) = &terms.tls else { return Ok(Opened::Clear(stream)) };
@@ -165,18 +172,37 @@ async fn open(stream: TcpStream, terms: &Terms) -> Result<Opened, Fault> {
     Ok(Opened::Encrypted(Box::new(stream), wire))
 }
 
-/// Polls a connection to its end, within its deadlines. `close` asks it to begin no further
-/// request.
+/// Waits until shutdown has begun, and a little longer for what is on its way.
+async fn last_word(drain: Drain) {
+    drain.begun().await;
+    sleep(LAST_WORD).await;
+}
+
+/// As [`last_word`], for a connection whose answers are to say meanwhile that it closes.
+fn part(drain: Drain, activity: Arc<Activity>) -> impl Future<Output = ()> {
+    if drain.has_begun() {
+        // Said before the first answer, which may come before anybody waits for the word.
+        activity.part();
+    }
+    async move {
+        drain.begun().await;
+        activity.part();
+        sleep(LAST_WORD).await;
+    }
+}
+
+/// Polls a connection to its end, within its deadlines, until it has been let go by `parting` too.
+/// `close` asks it to begin no further request.
 async fn drive<C>(
     connection: C,
     close: impl Fn(Pin<&mut C>),
     mut patience: Patience,
-    mut drain: Drain,
+    parting: impl Future<Output = ()>,
 ) -> Result<(), Fault>
 where
     C: Future<Output = hyper::Result<()>>,
 {
-    let mut connection = pin!(connection);
+    let (mut connection, mut parting) = (pin!(connection), pin!(parting));
     let mut is_closing = false;
     loop {
         tokio::select! {
@@ -187,10 +213,13 @@ where
                 Phase::Idle if !is_closing => {}
                 phase => return Err(Fault::Expired(phase)),
             },
-            () = drain.begun(), if !is_closing => {}
+            () = parting.as_mut(), if !is_closing => {}
         }
-        // Idle for too long, or shutdown: running requests finish, others do not begin.
-        close(connection.as_mut());
+        // Idle for too long, or shutdown: running requests finish, others do not begin, but for
+        // one of which a part is there; its answer closes the connection.
+        if patience.phase() != Phase::Head {
+            close(connection.as_mut());
+        }
         patience.hurry();
         is_closing = true;
     }

@@ -25,8 +25,12 @@ impl DrainSignal {
 pub(crate) struct Drain(watch::Receiver<bool>);
 
 impl Drain {
-    /// Waits until shutdown has begun. Safe to drop and to call again.
-    pub(crate) async fn begun(&mut self) {
+    pub(crate) fn has_begun(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// Waits until shutdown has begun.
+    pub(crate) async fn begun(mut self) {
         // An error means that the server is gone: shutdown if ever there was one.
         let _ = self.0.wait_for(|begun| *begun).await;
     }

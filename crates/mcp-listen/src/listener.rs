@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use crate::tls::TlsIdentity;
 
 /// Connections that the kernel keeps waiting while all permits are out.
-const BACKLOG: u32 = 1024;
+pub(crate) const BACKLOG: u32 = 1024;
 
 /// A socket that listens already, and what it says when a caller wants TLS.
 #[derive(Debug)]

@@ -45,6 +45,11 @@ impl Patience {
         Self { activity, header_timeout, idle_timeout, last, since, timer }
     }
 
+    /// What the connection is doing right now.
+    pub(crate) fn phase(&self) -> Phase {
+        self.activity.glance().phase
+    }
+
     /// From now on nothing may idle for longer than a header block may take: the connection has
     /// been told to close.
     pub(crate) fn hurry(&mut self) {

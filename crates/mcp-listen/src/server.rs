@@ -5,6 +5,7 @@ use std::error::Error;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Request, Response};
 use http_body::Body;
@@ -48,7 +49,9 @@ impl Server {
     }
 
     /// Serves until `shutdown` ends, then stops listening, lets running requests finish for up to
-    /// [`drain_timeout`](Settings::drain_timeout), and cancels what is left.
+    /// [`drain_timeout`](Settings::drain_timeout), and cancels what is left. Whoever has connected
+    /// by then is answered, if he asks at once; over HTTP/1.1 each connection is told with its last
+    /// answer that it closes.
     ///
     /// The service is cloned for each connection and each request. A panic in it ends the
     /// connection it came on and nothing else.
@@ -64,6 +67,11 @@ impl Server {
         let mut acceptor = Acceptor::new(socket, self.settings.max_connections.get());
         let terms = Arc::new(Terms::new(self.settings, tls));
         let drain = DrainSignal::new();
+        let connection = || Connection {
+            service: service.clone(),
+            terms: Arc::clone(&terms),
+            drain: drain.listen(),
+        };
         let mut connections = JoinSet::new();
         let mut shutdown = pin!(shutdown);
         loop {
@@ -72,28 +80,32 @@ impl Server {
                 () = &mut shutdown => break,
                 Some(ended) = connections.join_next() => report_panic(ended),
                 accepted = acceptor.next() => {
-                    let (service, terms) = (service.clone(), Arc::clone(&terms));
-                    let connection = Connection { service, terms, drain: drain.listen() };
-                    connections.spawn(connection.serve(accepted));
+                    connections.spawn(connection().serve(accepted));
                 }
             }
         }
         // New callers are refused from here on, rather than kept waiting for nothing.
-        drop(acceptor);
-        drain.begin();
-        let finished = async {
-            while let Some(ended) = connections.join_next().await {
-                report_panic(ended);
-            }
-        };
-        if timeout(drain_timeout, finished).await.is_ok() {
-            return DrainOutcome::Finished;
+        for accepted in acceptor.close() {
+            connections.spawn(connection().serve(accepted));
         }
-        let left = connections.len();
-        warn!(connections = left, "Cancelling the requests that did not finish in time");
-        connections.shutdown().await;
-        DrainOutcome::Cut { connections: left }
+        drain.begin();
+        finish(connections, drain_timeout).await
     }
+}
+
+async fn finish(mut connections: JoinSet<()>, drain_timeout: Duration) -> DrainOutcome {
+    let finished = async {
+        while let Some(ended) = connections.join_next().await {
+            report_panic(ended);
+        }
+    };
+    if timeout(drain_timeout, finished).await.is_ok() {
+        return DrainOutcome::Finished;
+    }
+    let left = connections.len();
+    warn!(connections = left, "Cancelling the requests that did not finish in time");
+    connections.shutdown().await;
+    DrainOutcome::Cut { connections: left }
 }
 
 /// A panic ends its connection; the server goes on. What the panic said is the panic hook's to

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -84,8 +85,12 @@ where
                     this.state.set(State::Running { answer });
                 }
                 StateProjection::Running { answer } => {
-                    let Ok(response) = ready!(answer.poll(context));
+                    let Ok(mut response) = ready!(answer.poll(context));
                     let in_flight = this.in_flight.take();
+                    if in_flight.as_ref().is_some_and(InFlight::is_last) {
+                        let close = HeaderValue::from_static("close");
+                        response.headers_mut().insert(CONNECTION, close);
+                    }
                     return Poll::Ready(Ok(response.map(|body| CountedBody { body, in_flight })));
                 }
             }

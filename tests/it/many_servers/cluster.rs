@@ -13,6 +13,7 @@ pub(super) const NAMES: [&str; 3] = ["one", "two", "three"];
 /// All clients are one address here, and its failures are not what this is about.
 const MANY_FAILURES: (&str, &str) = ("MCP_HTTP_AUTH_RATE_LIMIT_MAX_ATTEMPTS", "10000");
 const MANY_BAD_TOKENS: (&str, &str) = ("MCP_HTTP_AUTH_BEARER_FAILURES", "100000");
+const LEAD: &str = "MCP_HTTP_LIMITS_DRAIN_LEAD";
 const TRUSTED: (&str, &str) = ("MCP_HTTP_TRUSTED_PROXIES", "127.0.0.1");
 
 pub(super) struct Cluster {
@@ -27,6 +28,12 @@ impl Cluster {
     /// The servers, where nobody has been yet; `users` goes under `users` in the configuration.
     pub(super) fn start(users: &str) -> Self {
         Self::start_in(vec![MANY_FAILURES, MANY_BAD_TOKENS, TRUSTED], installed(users), None)
+    }
+
+    /// The same, where each server takes requests for a while once it was told to stop.
+    pub(super) fn start_with_lead(lead: &'static str) -> Self {
+        let environment = vec![MANY_FAILURES, MANY_BAD_TOKENS, TRUSTED, (LEAD, lead)];
+        Self::start_in(environment, installed(""), None)
     }
 
     /// The same with the limits that a server has unless it is told others.
@@ -92,6 +99,15 @@ impl Cluster {
         self.servers[index].signal("TERM");
         assert!(self.servers[index].wait().success());
         assert!(self.is_left_out(index));
+    }
+
+    /// Ends a server as systemd does: HAProxy is told by nobody but the server.
+    pub(super) fn terminate(&mut self, index: usize) {
+        self.servers[index].signal("TERM");
+        assert!(self.is_left_out(index));
+        let log = self.servers[index].log();
+        assert!(!log.contains("no new requests"), "it is left out while it serves\n{log}");
+        assert!(self.servers[index].wait().success());
     }
 
     /// Starts it again, and waits until HAProxy sends requests to it.

@@ -26,12 +26,13 @@ pub(super) struct Tally {
     served: AtomicU32,
     failed: AtomicU32,
     written: AtomicU32,
+    unwritten: AtomicU32,
 }
 
 impl Tally {
     fn new(door: SocketAddr) -> Self {
-        let (served, failed, written) = Default::default();
-        Self { door, over: AtomicBool::new(false), served, failed, written }
+        let (served, failed, written, unwritten) = Default::default();
+        Self { door, over: AtomicBool::new(false), served, failed, written, unwritten }
     }
 
     /// Waits until many more requests are served, and logins and logouts among them.
@@ -46,8 +47,18 @@ impl Tally {
         self.failed.load(Ordering::Relaxed)
     }
 
+    /// Logins and logouts of which nobody knows whether they hold.
+    pub(super) fn unwritten(&self) -> u32 {
+        self.unwritten.load(Ordering::Relaxed)
+    }
+
     fn note(&self, served: bool) {
         let count = if served { &self.served } else { &self.failed };
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn note_write(&self, acknowledged: bool) {
+        let count = if acknowledged { &self.written } else { &self.unwritten };
         count.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -79,8 +90,9 @@ impl Acknowledged {
     fn write(door: SocketAddr, name: &str, tally: &Tally) -> Self {
         let mut made = Self::default();
         while !tally.is_over() {
-            let Some(session) = open(door, name) else { continue };
-            tally.written.fetch_add(1, Ordering::Relaxed);
+            let session = open(door, name);
+            tally.note_write(session.is_some());
+            let Some(session) = session else { continue };
             made.opened.push(session);
             if made.opened.len() > made.ended.len() + 3 {
                 made.end_oldest(tally);
@@ -92,8 +104,9 @@ impl Acknowledged {
     fn end_oldest(&mut self, tally: &Tally) {
         let session = self.opened.remove(0);
         let logout = Request::new("POST", "/auth/logout").bearer(&session);
-        if logout.try_send(tally.door).is_some_and(|answer| answer.status == 200) {
-            tally.written.fetch_add(1, Ordering::Relaxed);
+        let acknowledged = logout.try_send(tally.door).is_some_and(|answer| answer.status == 200);
+        tally.note_write(acknowledged);
+        if acknowledged {
             self.ended.push(session);
         }
     }

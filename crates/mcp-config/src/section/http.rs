@@ -54,6 +54,7 @@ pub(crate) const KEYS: &[Key] = &[
     Key::new("http.limits.header_timeout", PATIENCE, Is("10s")),
     Key::new("http.limits.body_timeout", PATIENCE, Is("30s")),
     Key::new("http.limits.idle_timeout", PATIENCE, Is("120s")),
+    Key::new("http.limits.drain_lead", Kind::Duration { min_ms: 0, max_ms: 600_000 }, Is("0s")),
     Key::new(
         "http.limits.drain_timeout",
         Kind::Duration { min_ms: 0, max_ms: 3_600_000 },
@@ -186,7 +187,12 @@ pub struct HttpLimits {
     #[serde(deserialize_with = "DurationText::deserialize")]
     #[schemars(with = "DurationText")]
     pub idle_timeout: Duration,
-    /// How long running requests may go on after the server was told to stop.
+    /// How long requests are still taken after the server was told to stop, while `/ready` says
+    /// 503: for a load balancer to notice.
+    #[serde(deserialize_with = "DurationText::deserialize")]
+    #[schemars(with = "DurationText")]
+    pub drain_lead: Duration,
+    /// How long running requests may go on once no more are taken.
     #[serde(deserialize_with = "DurationText::deserialize")]
     #[schemars(with = "DurationText")]
     pub drain_timeout: Duration,

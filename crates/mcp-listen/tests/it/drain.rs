@@ -4,7 +4,7 @@ use mcp_listen::{DrainOutcome, Settings};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::support::{PATIENCE, Running, SOON, patient, take};
+use crate::support::{Client, PATIENCE, Running, SOON, any_port, patient, take};
 
 #[tokio::test]
 async fn a_running_request_finishes_while_new_callers_are_refused() {
@@ -22,7 +22,8 @@ async fn a_running_request_finishes_while_new_callers_are_refused() {
     idle.until_closed().await;
     TcpStream::connect(address).await.unwrap_err();
     inside.gate.add_permits(1);
-    assert!(client.answer().await.ends_with("waited"));
+    let answer = client.answer().await;
+    assert!(answer.contains("\r\nconnection: close\r\n") && answer.ends_with("waited"));
     assert_eq!(client.until_closed().await, "");
     let outcome = timeout(PATIENCE, ending).await.unwrap().unwrap();
     assert_eq!(outcome, DrainOutcome::Finished);
@@ -51,4 +52,47 @@ async fn callers_who_have_said_nothing_do_not_hold_up_the_end() {
     let outcome = timeout(PATIENCE, server.stop()).await.unwrap().unwrap();
     assert_eq!(outcome, DrainOutcome::Finished);
     silent.until_closed().await;
+}
+
+#[tokio::test]
+async fn a_request_that_waits_in_the_queue_of_the_kernel_is_answered() {
+    let listener = any_port();
+    let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let mut client = Client(stream);
+    client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    let ending = Running::stopped(listener);
+    let answer = client.until_closed().await;
+    assert!(answer.contains("\r\nconnection: close\r\n") && answer.ends_with("hello"), "{answer}");
+    assert_eq!(timeout(PATIENCE, ending).await.unwrap().unwrap(), DrainOutcome::Finished);
+}
+
+#[tokio::test]
+async fn a_request_that_is_on_its_way_over_a_connection_at_rest_is_the_last_one_answered() {
+    let server = Running::start(patient());
+    let mut client = server.connect().await;
+    assert!(!client.get("/").await.contains("connection:"));
+    let ending = server.stop();
+    client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    let answer = client.until_closed().await;
+    assert!(answer.contains("\r\nconnection: close\r\n") && answer.ends_with("hello"), "{answer}");
+    assert_eq!(timeout(PATIENCE, ending).await.unwrap().unwrap(), DrainOutcome::Finished);
+}
+
+#[tokio::test]
+async fn a_request_that_has_come_in_part_may_come_whole() {
+    let server = Running::start(patient());
+    let (mut client, mut other) = (server.connect().await, server.connect().await);
+    for begun in [&mut client, &mut other] {
+        begun.get("/").await;
+        begun.send("GET /echo HTTP/1.1\r\n").await;
+    }
+    let mut at_rest = server.connect().await;
+    at_rest.get("/").await;
+    let ending = server.stop();
+    // Once this one is closed, nothing more is waited for that has not begun.
+    at_rest.until_closed().await;
+    client.send("host: a\r\n\r\n").await;
+    assert!(client.until_closed().await.contains("\r\nconnection: close\r\n"));
+    drop(other);
+    assert_eq!(timeout(PATIENCE, ending).await.unwrap().unwrap(), DrainOutcome::Finished);
 }

@@ -60,6 +60,12 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    /// A server that is told to stop before it accepts anybody.
+    pub(crate) fn stopped(listener: Listener) -> JoinHandle<DrainOutcome> {
+        let service = tower::service_fn(async |_| Ok(text(StatusCode::OK, "hello")));
+        tokio::spawn(Server::new(listener, patient()).run(service, async {}))
+    }
+
     pub(crate) fn start(settings: Settings) -> Self {
         Self::start_on(any_port(), settings)
     }
