@@ -10,16 +10,22 @@ use arc_swap::ArcSwapOption;
 use mcp_identity::{CredentialFault, Principal, TokenHash, UserName};
 use tokio::time::Instant;
 
-/// Every credential that the stores hold, by digest. Closed, it refuses everyone. Tokens and
-/// sessions are swapped apart: a login must not cost what a hundred thousand tokens weigh.
+/// Every credential that the stores hold, by digest. Closed, it refuses everyone. Tokens are
+/// swapped whole, and sessions by the shelf: a login must cost neither what a hundred thousand
+/// tokens weigh nor what a million sessions do.
 pub(crate) struct Index {
     tokens: ArcSwapOption<Entries>,
-    sessions: ArcSwapOption<Entries>,
+    /// Each holds the sessions whose digests send them there; `None`: there are none.
+    shelves: Box<[ArcSwapOption<Entries>]>,
     last_admin: ArcSwapOption<UserName>,
     made: Instant,
     /// [`SURE`], or the millisecond after `made` from which on nothing holds any more.
     stands_until: AtomicU64,
 }
+
+/// Of a million sessions, 250 are on each shelf: so many are copied when one comes or goes. Empty,
+/// all of them take 32 KiB.
+const SHELVES: usize = 4096;
 
 /// The index is what the stores say.
 const SURE: u64 = u64::MAX;
@@ -39,6 +45,7 @@ pub(crate) enum Standing {
 pub(crate) type Entries = HashMap<Digest, Entry, BuildHasherDefault<DigestHasher>>;
 
 /// What is known of one digest.
+#[derive(Clone)]
 pub(crate) enum Entry {
     /// Its lease was held when the snapshot was made.
     Held(Arc<Principal>, Arc<Use>),
@@ -66,6 +73,14 @@ impl Use {
     }
 }
 
+/// What is to become of the entry of a session.
+pub(crate) enum SessionChange {
+    /// This is shown from now on.
+    Shown(TokenHash, Entry),
+    /// Nothing is shown, unless it is of another by now.
+    Gone(TokenHash, Arc<Principal>),
+}
+
 /// A credential that was found to hold.
 pub(crate) struct Found {
     pub(crate) principal: Arc<Principal>,
@@ -78,7 +93,7 @@ impl Index {
     pub(crate) fn closed() -> Self {
         Self {
             tokens: ArcSwapOption::empty(),
-            sessions: ArcSwapOption::empty(),
+            shelves: (0..SHELVES).map(|_| ArcSwapOption::empty()).collect(),
             last_admin: ArcSwapOption::empty(),
             made: Instant::now(),
             stands_until: AtomicU64::new(SURE),
@@ -121,10 +136,37 @@ impl Index {
         outlast_readers(before.as_ref());
     }
 
-    /// Replaces the whole snapshot of the sessions.
-    pub(crate) fn publish_sessions(&self, entries: Entries) {
-        let before = self.sessions.swap(Some(Arc::new(entries)));
-        outlast_readers(before.as_ref());
+    /// Makes these changes, the first one first. Whoever looks a session up sees it as it was or
+    /// as it is; the others stay as they are.
+    pub(crate) fn change_sessions(&self, changes: Vec<SessionChange>) {
+        let mut copies = HashMap::new();
+        for change in changes {
+            match change {
+                SessionChange::Shown(hash, entry) => {
+                    self.copy_of(&mut copies, hash).insert(Digest(hash), entry);
+                }
+                SessionChange::Gone(hash, principal) => {
+                    let entries = self.copy_of(&mut copies, hash);
+                    if entries.get(&Digest(hash)).is_some_and(|entry| entry.shows(&principal)) {
+                        entries.remove(&Digest(hash));
+                    }
+                }
+            }
+        }
+        for (number, entries) in copies {
+            self.shelves[number].store((!entries.is_empty()).then(|| Arc::new(entries)));
+        }
+    }
+
+    /// The shelf of a digest, to be changed and put back.
+    fn copy_of<'a>(
+        &self,
+        copies: &'a mut HashMap<usize, Entries>,
+        hash: TokenHash,
+    ) -> &'a mut Entries {
+        let number = shelf_of(hash);
+        let as_it_is = || self.shelves[number].load().as_deref().cloned().unwrap_or_default();
+        copies.entry(number).or_insert_with(as_it_is)
     }
 
     /// Says who is the only enabled admin, if somebody is.
@@ -140,7 +182,9 @@ impl Index {
     /// From now on, everyone is refused.
     pub(crate) fn close(&self) {
         self.tokens.store(None);
-        self.sessions.store(None);
+        for shelf in self.shelves.iter().filter(|shelf| shelf.load().is_some()) {
+            shelf.store(None);
+        }
     }
 
     /// The lease is not asked: the keeper publishes before it ends one, so who finds an entry
@@ -164,10 +208,16 @@ impl Index {
         hash: TokenHash,
         now: SystemTime,
     ) -> Result<Found, CredentialFault> {
-        let sessions = self.sessions.load();
+        let sessions = self.shelves[shelf_of(hash)].load();
         let entry = sessions.as_ref().and_then(|entries| entries.get(&Digest(hash)));
         entry.ok_or(CredentialFault::Unknown)?.found(hash, now)
     }
+}
+
+/// By other bytes than those by which an entry is found on its shelf.
+fn shelf_of(hash: TokenHash) -> usize {
+    let bytes = hash.as_bytes();
+    usize::from(u16::from_le_bytes([bytes[8], bytes[9]])) % SHELVES
 }
 
 /// Waits until nobody is in the middle of a look-up in a snapshot of before, as far as that is soon
@@ -183,6 +233,10 @@ fn outlast_readers(before: Option<&Arc<Entries>>) {
 }
 
 impl Entry {
+    fn shows(&self, principal: &Arc<Principal>) -> bool {
+        matches!(self, Self::Held(shown, _) if Arc::ptr_eq(shown, principal))
+    }
+
     fn found(&self, hash: TokenHash, now: SystemTime) -> Result<Found, CredentialFault> {
         let Self::Held(principal, used) = self else { return Err(CredentialFault::Expired) };
         // The keeper sweeps by timer and may be late; the record's word is exact.
@@ -195,7 +249,7 @@ impl Entry {
 }
 
 /// A key that hashes to its own first eight bytes.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Digest(pub(crate) TokenHash);
 
 impl Hash for Digest {
@@ -223,5 +277,66 @@ impl Hasher for DigestHasher {
 
     fn finish(&self) -> u64 {
         self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mcp_identity::LeaseEnd;
+
+    use super::*;
+
+    fn hash(number: u32) -> TokenHash {
+        TokenHash::of_presented(&number.to_be_bytes())
+    }
+
+    fn somebody() -> (Arc<Principal>, LeaseEnd) {
+        let (principal, end) = Principal::local();
+        (Arc::new(principal), end)
+    }
+
+    fn shown(hash: TokenHash, principal: &Arc<Principal>) -> SessionChange {
+        SessionChange::Shown(hash, Entry::Held(Arc::clone(principal), Arc::default()))
+    }
+
+    fn shows(index: &Index, hash: TokenHash, principal: &Arc<Principal>) -> bool {
+        let found = index.look_up_session(hash, SystemTime::UNIX_EPOCH);
+        found.is_ok_and(|found| Arc::ptr_eq(&found.principal, principal))
+    }
+
+    #[test]
+    fn what_comes_and_goes_leaves_all_others_as_they_are() {
+        const MANY: u32 = 20_000;
+        let (index, (all, _end), (one, _)) = (Index::closed(), somebody(), somebody());
+        index.change_sessions((0..MANY).map(|number| shown(hash(number), &all)).collect());
+        index.change_sessions(vec![
+            SessionChange::Gone(hash(7), Arc::clone(&all)),
+            shown(hash(MANY), &one),
+        ]);
+        assert!(!shows(&index, hash(7), &all) && shows(&index, hash(MANY), &one));
+        assert!((0..MANY).filter(|number| *number != 7).all(|it| shows(&index, hash(it), &all)));
+        index.close();
+        assert!(
+            (0..=MANY).all(|it| index.look_up_session(hash(it), SystemTime::UNIX_EPOCH).is_err())
+        );
+    }
+
+    #[test]
+    fn the_end_of_a_session_hides_no_other_that_took_its_digest() {
+        let (index, (before, _end), (after, _)) = (Index::closed(), somebody(), somebody());
+        let gone = || SessionChange::Gone(hash(1), Arc::clone(&before));
+        index.change_sessions(vec![shown(hash(1), &before), shown(hash(1), &after), gone()]);
+        assert!(shows(&index, hash(1), &after));
+        // What goes in the same breath as it comes is not shown.
+        index.change_sessions(vec![shown(hash(1), &before), gone()]);
+        assert!(!shows(&index, hash(1), &before) && !shows(&index, hash(1), &after));
+    }
+
+    #[test]
+    fn the_sessions_of_random_tokens_are_spread_over_the_shelves() {
+        let mut numbers = [0_u32; SHELVES];
+        (0..100 * 4096).for_each(|number| numbers[shelf_of(hash(number))] += 1);
+        // One in ten thousand of such piles would be as high by chance.
+        assert!(numbers.iter().all(|number| (50..=160).contains(number)));
     }
 }

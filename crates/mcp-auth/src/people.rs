@@ -17,7 +17,8 @@ use mcp_identity::{
 };
 use mcp_store::{Account, LoginSession, SessionScope, UserRecord};
 
-use crate::index::{Digest, Entries, Entry, Index, Use};
+use self::roll::Roll;
+use crate::index::{Entry, Index, SessionChange, Use};
 use crate::reread::Reread;
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -27,7 +28,9 @@ const MINUTE: Duration = Duration::from_mins(1);
 pub(crate) struct People {
     index: Arc<Index>,
     users: HashMap<UserName, User>,
-    sessions: HashMap<SessionId, Kept>,
+    /// Of those, the admins.
+    admins: BTreeSet<UserName>,
+    sessions: Roll,
     /// Over for want of use; the store is still to be told.
     unused: HashSet<SessionId>,
     last_number: u64,
@@ -52,17 +55,26 @@ struct Kept {
     principal: Arc<Principal>,
     used: Arc<Use>,
     end: LeaseEnd,
+    /// Before that, its time is not over. Used since, it is later.
+    due: SystemTime,
 }
 
-/// Leases that end as soon as the index no longer shows them.
+/// What the index is to show, and leases that end as soon as it does.
 #[derive(Default)]
-struct Ended {
+struct Turned {
+    shown: Vec<SessionChange>,
     users: Vec<(LeaseEnd, EndReason)>,
     sessions: Vec<(SessionId, LeaseEnd, EndReason)>,
 }
 
-impl Ended {
+impl Turned {
+    fn shown(&mut self, kept: &Kept) {
+        let entry = Entry::Held(Arc::clone(&kept.principal), Arc::clone(&kept.used));
+        self.shown.push(SessionChange::Shown(kept.session.hash, entry));
+    }
+
     fn session(&mut self, kept: Kept, why: EndReason) {
+        self.shown.push(SessionChange::Gone(kept.session.hash, kept.principal));
         self.sessions.push((kept.session.id, kept.end, why));
     }
 
@@ -78,13 +90,13 @@ impl Ended {
 
 impl People {
     pub(crate) fn new(index: Arc<Index>, idle: Option<Duration>) -> Self {
-        let (users, sessions, unused) = (HashMap::new(), HashMap::new(), HashSet::new());
-        Self { index, users, sessions, unused, last_number: 0, idle }
+        let (users, admins, unused) = (HashMap::new(), BTreeSet::new(), HashSet::new());
+        Self { index, users, admins, sessions: Roll::default(), unused, last_number: 0, idle }
     }
 
-    /// The earliest time at which a session must end.
+    /// The earliest time at which a session may have to end.
     pub(crate) fn next_expiry(&self) -> Option<SystemTime> {
-        self.sessions.values().map(|kept| self.end_of(kept)).min()
+        self.sessions.next_due()
     }
 
     /// Makes the index what the store says: these are all there are.
@@ -94,12 +106,11 @@ impl People {
         sessions: Vec<LoginSession>,
         now: SystemTime,
     ) {
-        let mut ended = Ended::default();
-        self.settle_users(accounts, &mut ended);
-        self.settle_sessions(sessions, now, &mut ended);
-        self.turn(now, &mut ended);
-        self.index.publish_last_admin(self.last_admin());
-        self.publish(ended);
+        let mut turned = Turned::default();
+        self.settle_users(accounts, &mut turned);
+        self.settle_sessions(sessions, now, &mut turned);
+        self.turn(now, &mut turned);
+        self.publish(turned);
     }
 
     /// Makes the index what the store says of these, and leaves the rest as it is. `false`: who may
@@ -111,20 +122,21 @@ impl People {
         if users.iter().any(|(name, account)| enabled(account) && !self.users.contains_key(name)) {
             return false;
         }
-        let mut ended = Ended::default();
-        let moved = self.settle_users_of(users, &mut ended);
-        let mut is_news = !moved.is_empty();
+        let mut turned = Turned::default();
+        let moved = self.settle_users_of(users, &mut turned);
         for (id, session) in sessions {
-            is_news |= self.settle_session_of(&id, session, now, &mut ended);
+            let before = self.sessions.remove(&id);
+            // If it is still over for want of use, that is found out again.
+            self.unused.remove(&id);
+            match session {
+                Some(session) => self.settle_session(before, session, now, &mut turned),
+                None => turned.gone(before, now),
+            }
         }
-        self.move_sessions(&moved, now, &mut ended);
+        self.move_sessions(&moved, now, &mut turned);
         // What seems over for want of use stays: another server may know of a use, and only a
-        // reading of everything tells. The word of what is known already comes once more, and costs
-        // no new snapshot.
-        if is_news {
-            self.index.publish_last_admin(self.last_admin());
-            self.publish(ended);
-        }
+        // reading of everything tells.
+        self.publish(turned);
         true
     }
 
@@ -132,15 +144,16 @@ impl People {
     fn settle_users_of(
         &mut self,
         users: Vec<(UserName, Option<Account>)>,
-        ended: &mut Ended,
+        turned: &mut Turned,
     ) -> HashSet<UserName> {
         let mut moved = HashSet::new();
         for (name, account) in users {
             let before = self.users.remove(&name);
+            self.admins.remove(&name);
             let number = before.as_ref().map(|user| user.number);
             match account.map(|account| account.record).filter(|record| record.enabled) {
-                Some(record) => self.settle_user(before, record, ended),
-                None => ended.users.extend(before.map(|user| (user.end, EndReason::Revoked))),
+                Some(record) => self.settle_user(before, record, turned),
+                None => turned.users.extend(before.map(|user| (user.end, EndReason::Revoked))),
             }
             if number != self.users.get(&name).map(|user| user.number) {
                 moved.insert(name);
@@ -149,69 +162,53 @@ impl People {
         moved
     }
 
-    /// Does the index have to show something else of it?
-    fn settle_session_of(
-        &mut self,
-        id: &SessionId,
-        session: Option<LoginSession>,
-        now: SystemTime,
-        ended: &mut Ended,
-    ) -> bool {
-        let before = self.sessions.remove(id);
-        let was = before.as_ref().map(|kept| Arc::clone(&kept.principal));
-        // If it is still over for want of use, that is found out again.
-        self.unused.remove(id);
-        match session {
-            Some(session) => self.settle_session(before, session, now, ended),
-            None => ended.gone(before, now),
-        }
-        let is = self.sessions.get(id).map(|kept| &kept.principal);
-        was.as_ref().map(Arc::as_ptr) != is.map(Arc::as_ptr)
-    }
-
     /// The sessions of users whose lease is another one: under that, or over.
-    fn move_sessions(&mut self, of: &HashSet<UserName>, now: SystemTime, ended: &mut Ended) {
-        if of.is_empty() {
-            return;
-        }
-        let theirs = |_: &SessionId, kept: &mut Kept| of.contains(&kept.session.user);
-        let theirs: Vec<_> = self.sessions.extract_if(theirs).map(|(_, kept)| kept).collect();
-        for kept in theirs {
+    fn move_sessions(&mut self, of: &HashSet<UserName>, now: SystemTime, turned: &mut Turned) {
+        for kept in self.sessions.take_of(of) {
             let session = kept.session.clone();
-            self.settle_session(Some(kept), session, now, ended);
+            self.settle_session(Some(kept), session, now, turned);
         }
     }
 
     /// Keeps the lease of an account whose rights are as they were; others get a new one.
-    fn settle_users(&mut self, accounts: Vec<Account>, ended: &mut Ended) {
+    fn settle_users(&mut self, accounts: Vec<Account>, turned: &mut Turned) {
         let mut before = std::mem::take(&mut self.users);
+        self.admins.clear();
         for Account { record, .. } in accounts.into_iter().filter(|it| it.record.enabled) {
-            self.settle_user(before.remove(&record.name), record, ended);
+            self.settle_user(before.remove(&record.name), record, turned);
         }
-        ended.users.extend(before.into_values().map(|user| (user.end, EndReason::Revoked)));
+        turned.users.extend(before.into_values().map(|user| (user.end, EndReason::Revoked)));
     }
 
-    fn settle_user(&mut self, before: Option<User>, record: UserRecord, ended: &mut Ended) {
+    fn settle_user(&mut self, before: Option<User>, record: UserRecord, turned: &mut Turned) {
         let user = match before {
             Some(user) if user.record.same_authority(&record) => User { record, ..user },
             other => {
                 // The index still shows what hangs on it; the lease ends after the next swap.
-                ended.users.extend(other.map(|user| user.replaced_by(&record)));
+                turned.users.extend(other.map(|user| user.replaced_by(&record)));
                 let (lease, end) = Lease::new();
                 self.last_number += 1;
                 User { record, lease, end, number: self.last_number }
             }
         };
+        if user.record.is_acting_admin() {
+            self.admins.insert(user.record.name.clone());
+        }
         self.users.insert(user.record.name.clone(), user);
     }
 
-    fn settle_sessions(&mut self, sessions: Vec<LoginSession>, now: SystemTime, ended: &mut Ended) {
-        let mut before = std::mem::take(&mut self.sessions);
+    fn settle_sessions(
+        &mut self,
+        sessions: Vec<LoginSession>,
+        now: SystemTime,
+        turned: &mut Turned,
+    ) {
+        let mut before = std::mem::take(&mut self.sessions).into_by_name();
         self.unused.clear();
         for session in sessions {
-            self.settle_session(before.remove(&session.id), session, now, ended);
+            self.settle_session(before.remove(&session.id), session, now, turned);
         }
-        ended.gone(before.into_values(), now);
+        turned.gone(before.into_values(), now);
     }
 
     /// Keeps the lease of a session that is as it was under a user who is as he was.
@@ -220,63 +217,70 @@ impl People {
         before: Option<Kept>,
         session: LoginSession,
         now: SystemTime,
-        ended: &mut Ended,
+        turned: &mut Turned,
     ) {
-        let Some(user) = self.users.get(&session.user) else { return ended.gone(before, now) };
+        let Some(user) = self.users.get(&session.user) else { return turned.gone(before, now) };
         let kept = match before {
-            Some(kept) if kept.is_still(&session, user) => Kept { session, ..kept },
+            Some(kept) if kept.is_still(&session, user) => {
+                let kept = Kept { session, ..kept };
+                Kept { due: kept.ends(self.idle), ..kept }
+            }
             // Read just before its account was removed and made anew.
             Some(kept) if kept.made != user.record.created_at => {
-                return ended.session(kept, EndReason::Revoked);
+                return turned.session(kept, EndReason::Revoked);
             }
             Some(kept) => {
                 let noted = Arc::clone(&kept.used);
-                ended.session(kept, EndReason::Replaced);
-                hold(session, user, noted)
+                turned.session(kept, EndReason::Replaced);
+                let kept = hold(session, user, noted, self.idle);
+                turned.shown(&kept);
+                kept
             }
             None => {
-                let kept = hold(session, user, Arc::default());
-                if self.end_of(&kept) <= now {
+                let kept = hold(session, user, Arc::default(), self.idle);
+                if kept.due <= now {
                     // Nobody held it here: nothing ends.
                     return self.note_unused(&kept.session, now);
                 }
+                turned.shown(&kept);
                 kept
             }
         };
-        self.sessions.insert(kept.session.id.clone(), kept);
+        self.sessions.insert(kept);
     }
 
     /// Lets everything go: nobody knows any more what holds.
     pub(crate) fn let_go(&mut self) {
-        let mut ended = Ended::default();
+        let mut turned = Turned::default();
         let users = std::mem::take(&mut self.users).into_values();
-        ended.users.extend(users.map(|user| (user.end, EndReason::Unkept)));
-        for kept in std::mem::take(&mut self.sessions).into_values() {
-            ended.session(kept, EndReason::Unkept);
+        self.admins.clear();
+        turned.users.extend(users.map(|user| (user.end, EndReason::Unkept)));
+        for kept in std::mem::take(&mut self.sessions).into_by_name().into_values() {
+            turned.session(kept, EndReason::Unkept);
         }
-        self.publish(ended);
+        self.publish(turned);
     }
 
     /// Ends what is over since.
     pub(crate) fn sweep(&mut self, now: SystemTime) {
-        let mut ended = Ended::default();
-        if self.turn(now, &mut ended) {
-            self.publish(ended);
-        }
+        let mut turned = Turned::default();
+        self.turn(now, &mut turned);
+        self.publish(turned);
     }
 
-    /// Takes out what is over at `now`. Was there any?
-    fn turn(&mut self, now: SystemTime, ended: &mut Ended) -> bool {
-        let over = |kept: &Kept| self.end_of(kept) <= now;
-        let over = self.sessions.values().filter(|kept| over(kept));
-        let over: Vec<_> = over.map(|kept| kept.session.id.clone()).collect();
-        for id in &over {
-            if let Some(kept) = self.sessions.remove(id) {
+    /// Takes out what is over at `now`.
+    fn turn(&mut self, now: SystemTime, turned: &mut Turned) {
+        let due = self.sessions.due_by(now).map(|kept| kept.session.id.clone());
+        for id in due.collect::<Vec<_>>() {
+            let Some(kept) = self.sessions.remove(&id) else { continue };
+            let due = kept.ends(self.idle);
+            if due <= now {
                 self.note_unused(&kept.session, now);
-                ended.session(kept, EndReason::Expired);
+                turned.session(kept, EndReason::Expired);
+            } else {
+                self.sessions.insert(Kept { due, ..kept });
             }
         }
-        !over.is_empty()
     }
 
     /// What has expired, the store forgets by itself.
@@ -289,29 +293,17 @@ impl People {
     /// Is a session over for want of use, as far as is known here? Another server may know of a
     /// later use, and has told the store.
     pub(crate) fn seems_unused(&self, now: SystemTime) -> bool {
-        let seems = |kept: &Kept| !kept.session.is_expired(now) && self.end_of(kept) <= now;
-        self.idle.is_some() && self.sessions.values().any(seems)
+        let seems = |kept: &Kept| !kept.session.is_expired(now) && kept.ends(self.idle) <= now;
+        self.idle.is_some() && self.sessions.due_by(now).any(seems)
     }
 
-    fn end_of(&self, kept: &Kept) -> SystemTime {
-        let end = kept.session.expires_at;
-        let Some(idle) = self.idle else { return end };
-        // Uses are noted by the minute, and told to the store each minute.
-        let used = kept.used_at().max(kept.session.last_used);
-        let quiet = used.checked_add(idle).and_then(|at| at.checked_add(2 * MINUTE));
-        quiet.map_or(end, |quiet| quiet.min(end))
-    }
-
-    fn publish(&mut self, ended: Ended) {
-        let entry = |kept: &Kept| {
-            let entry = Entry::Held(Arc::clone(&kept.principal), Arc::clone(&kept.used));
-            (Digest(kept.session.hash), entry)
-        };
-        self.index.publish_sessions(self.sessions.values().map(entry).collect::<Entries>());
-        for (end, why) in ended.users {
+    fn publish(&mut self, turned: Turned) {
+        self.index.publish_last_admin(self.last_admin());
+        self.index.change_sessions(turned.shown);
+        for (end, why) in turned.users {
             end.end(why);
         }
-        for (id, end, why) in ended.sessions {
+        for (id, end, why) in turned.sessions {
             end.end(why);
             tracing::info!(session.id = %id, reason = ?why, "Ended a session");
         }
@@ -319,12 +311,8 @@ impl People {
 
     /// The one enabled admin, if there is just one.
     fn last_admin(&self) -> Option<UserName> {
-        let is_admin = |user: &&User| user.record.is_acting_admin();
-        let mut admins = self.users.values().filter(is_admin);
-        match (admins.next(), admins.next()) {
-            (Some(only), None) => Some(only.record.name.clone()),
-            _ => None,
-        }
+        let only = self.admins.first()?;
+        (self.admins.len() == 1).then(|| only.clone())
     }
 
     /// When sessions were used last, of those of which the store does not know it yet.
@@ -339,9 +327,7 @@ impl People {
     /// The store knows them now.
     pub(crate) fn noted(&mut self, uses: Vec<(SessionId, SystemTime)>) {
         for (id, at) in uses {
-            if let Some(kept) = self.sessions.get_mut(&id) {
-                kept.session.last_used = at;
-            }
+            self.sessions.note_use(&id, at);
         }
     }
 
@@ -365,6 +351,16 @@ impl Kept {
         self.number == user.number
             && self.session.hash == session.hash
             && self.session.expires_at == session.expires_at
+    }
+
+    /// When its time is over, as far as is known here.
+    fn ends(&self, idle: Option<Duration>) -> SystemTime {
+        let end = self.session.expires_at;
+        let Some(idle) = idle else { return end };
+        // Uses are noted by the minute, and told to the store each minute.
+        let used = self.used_at().max(self.session.last_used);
+        let quiet = used.checked_add(idle).and_then(|at| at.checked_add(2 * MINUTE));
+        quiet.map_or(end, |quiet| quiet.min(end))
     }
 
     /// To the minute; before everything, if it was not used.
@@ -391,7 +387,7 @@ fn nothing() -> Grants {
     }
 }
 
-fn hold(session: LoginSession, user: &User, noted: Arc<Use>) -> Kept {
+fn hold(session: LoginSession, user: &User, noted: Arc<Use>, idle: Option<Duration>) -> Kept {
     let (lease, end) = user.lease.child();
     let (id, grants) = match session.scope {
         SessionScope::Full => (PrincipalId::Session(session.id.clone()), user.record.grants()),
@@ -406,8 +402,11 @@ fn hold(session: LoginSession, user: &User, noted: Arc<Use>) -> Kept {
         expires_at: Some(session.expires_at),
         lease,
     });
-    Kept { session, made: user.record.created_at, number: user.number, principal, used: noted, end }
+    let (made, number, due) = (user.record.created_at, user.number, session.expires_at);
+    let kept = Kept { session, made, number, principal, used: noted, end, due };
+    Kept { due: kept.ends(idle), ..kept }
 }
 
+mod roll;
 #[cfg(test)]
 mod tests;

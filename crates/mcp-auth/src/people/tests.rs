@@ -9,6 +9,7 @@ use mcp_store::{
 use mcp_throttle::{LockoutPolicy, Verdict};
 
 use super::*;
+use crate::index::Entries;
 use crate::reread::Named;
 
 const HISTORIES: u64 = 60;
