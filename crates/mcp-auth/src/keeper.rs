@@ -11,7 +11,7 @@ use mcp_store::{
     TokenStore,
 };
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::auth::{Refresh, Wanted};
 use crate::check::USER_STORE;
@@ -32,6 +32,9 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// How often the last uses of sessions are written down.
 const NOTE_USES: Duration = Duration::from_mins(1);
+
+/// How often the store is told to forget what is over, and how long it may take for that.
+const SWEEP: Duration = Duration::from_mins(1);
 
 const TOKEN_STORE: &str = "token store";
 
@@ -159,10 +162,13 @@ impl Keeper {
     /// same) for as long as they may stand in for it, is logged once for each distinct fault, and
     /// is tried again.
     pub async fn run(mut self, shutdown: impl Future<Output = ()>) {
+        let store = self.accounts.as_ref().map(|accounts| Arc::clone(&accounts.store.store));
+        let sweeping = sweep(store, Arc::clone(&self.clock));
         tokio::select! {
             biased;
             () = shutdown => {}
             never = self.keep() => match never {},
+            never = sweeping => match never {},
         }
         self.note_uses().await;
     }
@@ -347,11 +353,11 @@ impl Keeper {
         Ok(())
     }
 
-    /// Writes down when sessions were used last, and forgets what is over.
+    /// Writes down when sessions were used last, and which are over for want of it.
     async fn note_uses(&mut self) {
         let Some(accounts) = &mut self.accounts else { return };
         accounts.note_at = Instant::now() + NOTE_USES;
-        if let Err(fault) = accounts.note_uses(self.clock.now()).await {
+        if let Err(fault) = accounts.note_uses().await {
             tracing::warn!(error = %fault, "The uses of sessions were not written down");
         }
     }
@@ -359,7 +365,7 @@ impl Keeper {
 
 impl KeptAccounts {
     /// Each may be lost and is done again: the store is asked no further once it has failed.
-    async fn note_uses(&mut self, now: SystemTime) -> Result<(), StoreError> {
+    async fn note_uses(&mut self) -> Result<(), StoreError> {
         let store = &self.store.store;
         let uses = self.people.uses();
         if !uses.is_empty() {
@@ -369,7 +375,6 @@ impl KeptAccounts {
         for id in self.people.take_unused() {
             in_time(USER_STORE, store.end_sessions(SessionSelector::Id(id))).await?;
         }
-        in_time(USER_STORE, store.sweep(now)).await?;
         Ok(())
     }
 }
@@ -444,6 +449,18 @@ impl<S> Watched<S> {
 impl fmt::Debug for Keeper {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Keeper").finish_non_exhaustive()
+    }
+}
+
+/// Has the store forget what is over, from time to time. Beside the keeping, which waits for nobody
+/// that long: much may be over at once, and what ends meanwhile is to end at once.
+async fn sweep(store: Option<Arc<dyn AccountStore>>, clock: Arc<dyn Clock>) -> Infallible {
+    let Some(store) = store else { return std::future::pending().await };
+    loop {
+        sleep(SWEEP).await;
+        if let Err(fault) = within(SWEEP, USER_STORE, store.sweep(clock.now())).await {
+            tracing::warn!(error = %fault, "Sessions that are over were not all forgotten");
+        }
     }
 }
 

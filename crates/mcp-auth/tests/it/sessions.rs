@@ -6,9 +6,9 @@ use std::time::Duration;
 use mcp_auth::{LoginSettings, Refusal};
 use mcp_identity::{CredentialFault, Denial, EndReason, Lease, PrincipalId, RoleName};
 use mcp_store::{AccountStore as _, AdminsLeft, SessionSelector, UserEdit};
-use tokio::time::advance;
+use tokio::time::{Instant, advance};
 
-use crate::support::{Household, caller, hash_of, outage, settings, settled, until, user};
+use crate::support::{Household, Step, caller, hash_of, outage, settings, settled, until, user};
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -280,4 +280,21 @@ async fn the_last_uses_are_written_down_when_the_keeper_stops() {
     house.stop().await;
     let kept = house.store.sessions().await.unwrap().remove(0);
     assert!(kept.last_used > kept.created_at);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_ends_while_the_store_forgets_what_is_over_ends_at_once() {
+    let house = Household::with(settings()).await;
+    let (one, other) = (house.session("alice").await, house.session("alice").await);
+    let (hers, another) = (lease(&house, &one), lease(&house, &other));
+    house.store.hold(Some(Step::Sweeping));
+    advance(Duration::from_mins(1)).await;
+    until("it is about to forget", || house.store.standing() == 1).await;
+    let began = Instant::now();
+    let principal = house.bearer(&one.token).unwrap();
+    assert!(house.auth.log_out(&principal, &caller("192.0.2.1")).await.unwrap());
+    assert!(hers.is_ended());
+    house.store.end_sessions(SessionSelector::All).await.unwrap();
+    assert_eq!(another.ended().await, EndReason::Revoked);
+    assert_eq!(began.elapsed(), Duration::ZERO, "by a clock that runs while nobody does anything");
 }

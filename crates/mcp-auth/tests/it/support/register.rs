@@ -19,7 +19,7 @@ pub(crate) struct Register {
     kept: MemoryAccounts,
     fault: Mutex<Option<StoreError>>,
     replaced: Mutex<Option<(UserName, Option<UserRecord>)>>,
-    /// Where logins are held up; they stand there until they are let on.
+    /// Where somebody is held up, and stands until he is let on.
     gate: watch::Sender<Option<Step>>,
     standing: AtomicUsize,
     looked_up: AtomicUsize,
@@ -28,7 +28,7 @@ pub(crate) struct Register {
     read_whole: AtomicUsize,
 }
 
-/// Where a login can be held up.
+/// Where somebody can be held up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     /// The account was found and its place is taken.
@@ -37,6 +37,8 @@ pub(crate) enum Step {
     Failing,
     /// The password was right, and there is no session yet.
     Opening,
+    /// What is over is about to be forgotten.
+    Sweeping,
 }
 
 impl Register {
@@ -237,7 +239,10 @@ impl AccountStore for Register {
     }
 
     fn sweep(&self, now: SystemTime) -> BoxFuture<'_, Result<usize, StoreError>> {
-        self.kept.sweep(now)
+        Box::pin(async move {
+            self.pass(Step::Sweeping).await;
+            self.kept.sweep(now).await
+        })
     }
 
     fn changes(&self) -> Changes {
