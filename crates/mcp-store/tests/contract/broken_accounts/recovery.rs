@@ -119,9 +119,9 @@ impl BrokenAccounts {
                     let asked = self.kept.edit_account(&done.record.name, edit).await;
                     asked.map_err(|fault| match fault {
                         EditRejection::Store(fault) => SpendRejection::Store(fault),
-                        EditRejection::NotFound | EditRejection::EmailTaken => {
-                            SpendRejection::Invalid
-                        }
+                        EditRejection::NotFound
+                        | EditRejection::EmailTaken
+                        | EditRejection::LastAdmin => SpendRejection::Invalid,
                     })?;
                 }
             }
