@@ -31,6 +31,7 @@ fn every_name_works_as_printed() {
         ("MCP_HTTP_TLS_CERT_FILE", "c.pem", "http.tls.cert_file", "c.pem"),
         ("MCP_HTTP_LIMITS_MAX_BODY_BYTES", "2MiB", "http.limits.max_body_bytes", "2MiB"),
         ("MCP_HTTP_LIMITS_DRAIN_TIMEOUT", "0", "http.limits.drain_timeout", "0s"),
+        ("MCP_HTTP_LIMITS_DRAIN_LEAD", "5", "http.limits.drain_lead", "5s"),
         ("PGEDGE_AUTH_ENABLED", "false", "http.auth.enabled", "false"),
         ("MCP_HTTP_AUTH_ENABLED", "false", "http.auth.enabled", "false"),
         ("MCP_HTTP_AUTH_TOKEN_FILE", "t.yaml", "http.auth.token_file", "t.yaml"),
