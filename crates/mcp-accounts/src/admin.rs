@@ -123,9 +123,9 @@ impl AccountService {
         let opened = |text| self.cursors.open(&by.principal.id, text).ok_or(ListRejection::Cursor);
         let after = cursor.map(opened).transpose()?;
         let now = self.now();
-        let after = after.as_ref().map(|last| last.as_str());
         // One more says whether the list goes on.
-        let mut people = self.store.accounts_after(after, limit.saturating_add(1)).await?;
+        let most = limit.saturating_add(1);
+        let mut people = self.store.accounts_after(after.as_deref(), most).await?;
         let goes_on = people.len() > limit;
         people.truncate(limit);
         let last = people.last().filter(|_| goes_on);

@@ -39,37 +39,6 @@ impl Rule {
 }
 
 impl PostgresStore {
-    async fn all_accounts(&self) -> Result<Vec<Account>, StoreError> {
-        let sql = format!("SELECT {ACCOUNT} FROM users ORDER BY id");
-        let rows = self.pool().read(&sql, &[]).await?;
-        rows.iter().map(|row| self.reader().account(row)).collect()
-    }
-
-    async fn page(&self, after: Option<&str>, limit: usize) -> Result<Vec<Account>, StoreError> {
-        // In an order that no locale changes.
-        let sql = format!(
-            "SELECT {ACCOUNT} FROM users WHERE $1 IS NULL OR name_key COLLATE \"C\" > $1 \
-             ORDER BY name_key COLLATE \"C\" LIMIT $2"
-        );
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let values: crate::pool::Values<'_> = &[(&after, Type::TEXT), (&limit, Type::INT8)];
-        let rows = self.pool().read(&sql, values).await?;
-        rows.iter().map(|row| self.reader().account(row)).collect()
-    }
-
-    async fn account(&self, name: &UserName) -> Result<Option<Account>, StoreError> {
-        let sql = format!("SELECT {ACCOUNT} FROM users WHERE name_key = $1");
-        let rows = self.pool().read(&sql, &[(&name.key(), Type::TEXT)]).await?;
-        rows.first().map(|row| self.reader().account(row)).transpose()
-    }
-
-    async fn addressed(&self, email: &str) -> Result<Option<Account>, StoreError> {
-        let sql = format!("SELECT {ACCOUNT} FROM users WHERE email_key = $1");
-        let key = email.to_lowercase();
-        let rows = self.pool().read(&sql, &[(&key, Type::TEXT)]).await?;
-        rows.first().map(|row| self.reader().account(row)).transpose()
-    }
-
     async fn add(&self, record: UserRecord) -> Result<(), AddRejection> {
         const SQL: &str = "INSERT INTO users (username, name_key, email, email_key, \
             password_hash, annotation, active, is_active, roles, databases, db_role, read_only, \

@@ -52,6 +52,7 @@ mod channel;
 mod configured;
 mod edit;
 mod fault;
+mod found;
 mod keeper;
 mod loose;
 mod pool;

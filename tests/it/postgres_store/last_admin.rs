@@ -77,9 +77,9 @@ fn the_operator_may_take_the_last_admin_away_and_is_told_and_a_server_may_not() 
         assert_eq!(take_away(to, &token, "bob", way), 400, "way {way}");
     }
     for taking in [&["users", "disable", "bob"][..], &["users", "delete", "bob", "--yes"]] {
-        let taken = installation.admin(taking);
-        assert!(taken.status.success());
-        let told = String::from_utf8_lossy(&taken.stderr).contains("nobody is admin any more");
+        let done = installation.admin(taking);
+        assert!(done.status.success());
+        let told = String::from_utf8_lossy(&done.stderr).contains("nobody is admin any more");
         // Once disabled, bob is no admin who could be taken away.
         assert_eq!(told, taking[1] == "disable", "{taking:?}");
     }

@@ -27,6 +27,12 @@ async fn hand(house: &House, database: &str) -> Client {
     client
 }
 
+async fn run(hand: &Client, statements: &[&str]) {
+    for sql in statements {
+        hand.execute_typed(sql, &[]).await.unwrap();
+    }
+}
+
 /// Waits until somebody waits for a lock.
 async fn somebody_waits(house: &House, database: &str) {
     const WAITING: &str = "SELECT count(*) FROM pg_stat_activity \
@@ -46,7 +52,7 @@ async fn who_takes_an_admin_away_waits_for_a_hand_that_takes_the_other() {
         let other = house.sql(&database, "SELECT max(username) FROM users");
         let hand = hand(&house, &database).await;
         let taking = format!("UPDATE users SET is_active = false WHERE username = '{other}'");
-        hand.batch_execute(&format!("BEGIN; {taking}")).await.unwrap();
+        run(&hand, &["BEGIN", &taking]).await;
         let least = house.sql(&database, "SELECT min(username) FROM users");
         let taken = {
             let (store, least) = (store.clone(), name(&least));
@@ -55,7 +61,7 @@ async fn who_takes_an_admin_away_waits_for_a_hand_that_takes_the_other() {
             })
         };
         somebody_waits(&house, &database).await;
-        hand.batch_execute(ends).await.unwrap();
+        run(&hand, &[ends]).await;
         let promised = if ends == "COMMIT" { Err(EditRejection::LastAdmin) } else { Ok(()) };
         assert_eq!(taken.await.unwrap(), promised, "{ends}");
         if ends == "ROLLBACK" {
@@ -73,7 +79,7 @@ async fn a_hand_that_takes_an_admin_away_waits_for_who_asked_whether_it_is_the_l
     admins(&store, &["ann", "bob"]).await;
     // Held up in the middle: what the edit writes is locked by somebody else.
     let blocking = hand(&house, &database).await;
-    blocking.batch_execute("BEGIN; LOCK TABLE user_sessions").await.unwrap();
+    run(&blocking, &["BEGIN", "LOCK TABLE user_sessions"]).await;
     let demoted = {
         let store = store.clone();
         let edit = UserEdit {
@@ -85,10 +91,11 @@ async fn a_hand_that_takes_an_admin_away_waits_for_who_asked_whether_it_is_the_l
     };
     somebody_waits(&house, &database).await;
     let other = hand(&house, &database).await;
-    let taking = "SET lock_timeout = 1; UPDATE users SET is_admin = false WHERE username = 'bob'";
-    let refused = other.batch_execute(taking).await.unwrap_err();
+    run(&other, &["SET lock_timeout = 1"]).await;
+    let taking = "UPDATE users SET is_admin = false WHERE username = 'bob'";
+    let refused = other.execute_typed(taking, &[]).await.unwrap_err();
     assert_eq!(refused.code().unwrap().code(), "55P03", "bob is the one who stays");
-    blocking.batch_execute("ROLLBACK").await.unwrap();
+    run(&blocking, &["ROLLBACK"]).await;
     assert_eq!(demoted.await.unwrap(), Ok(()));
     let left = "SELECT username FROM users WHERE active AND is_admin";
     assert_eq!(house.sql(&database, left), "bob");
