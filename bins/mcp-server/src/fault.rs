@@ -36,6 +36,20 @@ impl StartFault {
         ExitCode::from(if self.mendable { 1 } else { 2 })
     }
 
+    /// Can the operator mend it?
+    pub(crate) fn is_mendable(&self) -> bool {
+        self.mendable
+    }
+
+    /// The message and the way out, for a line of the log.
+    pub(crate) fn parts(&self) -> (&str, Option<&str>) {
+        let lines = self.lines.strip_prefix("ERROR: ").unwrap_or(&self.lines).trim_end();
+        match lines.split_once("\nhint: ") {
+            Some((message, hint)) => (message, Some(hint)),
+            None => (lines, None),
+        }
+    }
+
     /// The lines for standard error.
     pub(crate) fn lines(&self) -> &str {
         &self.lines

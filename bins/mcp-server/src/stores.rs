@@ -1,6 +1,7 @@
 //! The credential stores that the configuration names, and what judges by them.
 
 mod files;
+mod first_contact;
 mod first_users;
 mod postgres;
 

@@ -41,7 +41,8 @@ impl Default for PostgresSettings {
 }
 
 /// The first host that is reached over a network without TLS, because `sslmode=disable` says so:
-/// whoever is on the way reads every hash. `None`: there is none.
+/// whoever is on the way reads every hash. `None`: there is none. Whoever opens a store should warn
+/// of it, once.
 #[must_use]
 pub fn plain_to_elsewhere(target: &Target) -> Option<String> {
     if target.sslmode != SslMode::Disable {

@@ -15,7 +15,7 @@ use crate::loose::LooseEnds;
 use crate::pool::Pool;
 use crate::rows::Reader;
 use crate::schema;
-use crate::settings::{PostgresSettings, plain_to_elsewhere};
+use crate::settings::PostgresSettings;
 
 /// Tokens, accounts and sessions in PostgreSQL, for any number of servers. Cheap to clone.
 #[derive(Clone)]
@@ -85,9 +85,6 @@ impl PostgresStore {
         target: Target,
         settings: PostgresSettings,
     ) -> Result<(Self, PostgresKeeper), StoreError> {
-        if let Some(host) = plain_to_elsewhere(&target) {
-            tracing::warn!("Users and tokens travel to {host} unencrypted: sslmode=disable");
-        }
         let pool = Pool::new(target, settings)?;
         let (teller, channel) = ChannelState::new();
         let told = Told::default();

@@ -30,6 +30,32 @@ pub(super) struct FirstUsers<'a> {
     pub(super) now: SystemTime,
 }
 
+/// Refuses a configuration by which nobody could be made, whatever the database holds.
+pub(super) fn check(config: &Config) -> Result<(), StartFault> {
+    let bootstrap = &config.users.bootstrap;
+    let Some(password) = &bootstrap.password else { return Ok(()) };
+    let password = Password::presented(password.expose().to_owned());
+    check_bootstrap(bootstrap, &password, config).map(|_| ())
+}
+
+/// The name of the admin whom the configuration names, if the password may be chosen.
+fn check_bootstrap(
+    wanted: &UsersBootstrap,
+    password: &Password,
+    config: &Config,
+) -> Result<UserName, StartFault> {
+    let fault = |key: &str, what: &dyn std::fmt::Display| {
+        StartFault::mendable(format!("users.bootstrap.{key}: {what}"), None)
+    };
+    let name = UserName::parse(&wanted.username).map_err(|what| fault("username", &what))?;
+    let preset: Preset = config.passwords.policy.as_str().parse().map_err(StartFault::ours)?;
+    let owner = Owner { user_name: name.as_str(), email: wanted.email.as_deref() };
+    Policy::new(preset, algorithm(config))
+        .check(password, &owner)
+        .map_err(|what| fault("password", &what))?;
+    Ok(name)
+}
+
 impl FirstUsers<'_> {
     /// Makes whom the configuration asks for. `beyond_loopback`: others than this machine can come.
     pub(super) async fn make(
@@ -58,15 +84,7 @@ impl FirstUsers<'_> {
         config: &Config,
         nobody: bool,
     ) -> Result<(), StartFault> {
-        let fault = |key: &str, what: &dyn std::fmt::Display| {
-            StartFault::mendable(format!("users.bootstrap.{key}: {what}"), None)
-        };
-        let name = UserName::parse(&wanted.username).map_err(|what| fault("username", &what))?;
-        let preset: Preset = config.passwords.policy.as_str().parse().map_err(StartFault::ours)?;
-        let owner = Owner { user_name: name.as_str(), email: wanted.email.as_deref() };
-        Policy::new(preset, algorithm(config))
-            .check(password, &owner)
-            .map_err(|what| fault("password", &what))?;
+        let name = check_bootstrap(wanted, password, config)?;
         if nobody {
             let hash = self.hash(&name, password).await?;
             let admin = UserRecord {

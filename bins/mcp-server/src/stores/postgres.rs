@@ -2,14 +2,19 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use mcp_config::{Config, Loaded, Origin, UsersConfig, UsersFallback};
 use mcp_connect::Target;
+use mcp_identity::AuditLog;
+use mcp_password::Hasher;
 use mcp_store::{AccountStore as _, StoreError, StoreErrorKind, TokenStore as _};
-use mcp_store_postgres::{ChannelState, PostgresKeeper, PostgresSettings, PostgresStore};
+use mcp_store_postgres::{
+    ChannelState, PostgresKeeper, PostgresSettings, PostgresStore, plain_to_elsewhere,
+};
 
-use super::first_users::FirstUsers;
+use super::first_contact::FirstContact;
+use super::first_users::{self, FirstUsers};
 use super::{Record, Stores, Surroundings, accounts_in, open_audit, refuse, remove_expired};
 use crate::fault::StartFault;
 use crate::health::StoreState;
@@ -29,12 +34,11 @@ pub(super) async fn open(
 ) -> Result<Stores, StartFault> {
     let config = &loaded.config;
     let target = target(&config.users)?;
-    let place = target.to_string();
     warn_of_files(loaded);
-    let Connected { store, keeper, is_up } = connect(target, &config.users).await?;
-    let shutdown = around.shutdown.clone();
-    // Who waits for a word of a change must not wait for a request.
-    around.tasks.start_apart("changes of users", keeper.run(shutdown.requested()));
+    if let Some(host) = plain_to_elsewhere(&target) {
+        tracing::warn!("Users and tokens travel to {host} unencrypted: sslmode=disable");
+    }
+    let Connected { store, keeper, is_up } = connect(target.clone(), &config.users).await?;
     let store = Arc::new(store);
     let closing = Arc::clone(&store);
     // What the others note when they end is still written.
@@ -42,12 +46,14 @@ pub(super) async fn open(
     let record = open_events(&store, loaded, around)?;
     let channel = store.channel();
     let accounts = accounts_in(Arc::<PostgresStore>::clone(&store), config, around).await?;
+    let first = First { target, store: &store, hasher: &accounts.0.hasher, audit: &record.log };
     if is_up {
-        let (hasher, now) = (&*accounts.0.hasher, around.clock.now());
-        let first = FirstUsers { store: &store, hasher, audit: &*record.log, now };
-        Box::pin(first.make(config, around.beyond_loopback)).await?;
-        count(&store, &place, around).await.map_err(|fault| refuse(&fault))?;
+        keep(keeper, std::future::ready(()), around);
+        first.now(config, around).await?;
         let _ = tokio::time::timeout(HEARING, channel.clone().until(true)).await;
+    } else {
+        let contact = first.later(config, around)?;
+        keep(keeper, contact.made(), around);
     }
     describe(&config.users);
     let attempts = Arc::new(store.attempts(accounts.0.settings.attempt_limits()));
@@ -61,6 +67,57 @@ pub(super) async fn open(
         stands_in: Some(stands_in(config)),
         can_be_read: is_up,
     })
+}
+
+/// What a start does with the users that there are, or are not yet.
+struct First<'a> {
+    target: Target,
+    store: &'a PostgresStore,
+    hasher: &'a Arc<Hasher>,
+    audit: &'a Arc<dyn AuditLog>,
+}
+
+impl First<'_> {
+    /// Makes the first users, and says what is kept.
+    async fn now(self, config: &Config, around: &Surroundings<'_>) -> Result<(), StartFault> {
+        let (store, hasher, audit) = (self.store, &**self.hasher, &**self.audit);
+        let now = around.clock.now();
+        let first = FirstUsers { store, hasher, audit, now };
+        Box::pin(first.make(config, around.beyond_loopback)).await?;
+        count(store, &self.target.to_string(), now).await.map_err(|fault| refuse(&fault))
+    }
+
+    /// The same, once the database answers.
+    fn later(self, config: &Config, around: &Surroundings<'_>) -> Result<FirstContact, StartFault> {
+        first_users::check(config)?;
+        Ok(FirstContact {
+            target: self.target,
+            settings: settings(&config.users),
+            config: config.clone(),
+            hasher: Arc::clone(self.hasher),
+            audit: Arc::clone(self.audit),
+            clock: Arc::clone(&around.clock),
+            beyond_loopback: around.beyond_loopback,
+        })
+    }
+}
+
+/// Starts what hears of changes, after `first`. Where the database was down, it is what opens the
+/// store, too: before it runs, whatever is asked fails.
+fn keep(
+    keeper: PostgresKeeper,
+    first: impl Future<Output = ()> + Send + 'static,
+    around: &mut Surroundings<'_>,
+) {
+    let shutdown = around.shutdown.clone();
+    // Who waits for a word of a change must not wait for a request.
+    around.tasks.start_apart("changes of users", async move {
+        tokio::select! {
+            () = shutdown.clone().requested() => return,
+            () = first => {}
+        }
+        Box::pin(keeper.run(shutdown.requested())).await;
+    });
 }
 
 /// The record that all servers write, unless a file for it was named.
@@ -156,14 +213,13 @@ fn with_way_out(fault: StoreError) -> StoreError {
 }
 
 /// Says what is kept, and removes what has expired of it.
-async fn count(
+pub(super) async fn count(
     store: &PostgresStore,
     place: &str,
-    around: &Surroundings<'_>,
+    now: SystemTime,
 ) -> Result<(), StoreError> {
     let tokens = store.all().await?;
     tracing::info!("Loaded {} API token(s) from {place}", tokens.len());
-    let now = around.clock.now();
     if tokens.iter().any(|record| record.is_expired(now)) {
         remove_expired(store, now).await;
     }
