@@ -15,7 +15,7 @@ const PASSWORD: &str = "SecurePassword123!";
 const UNREACHABLE: &str = "Error: the database cannot be reached at the moment; try again later";
 
 /// An authority, a stranger, and a key pair signed by the authority for each end.
-fn certificates(folder: &Path) {
+pub(crate) fn certificates(folder: &Path) {
     let authority = |name: &str| {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::default();
@@ -37,7 +37,7 @@ fn certificates(folder: &Path) {
 }
 
 /// A PostgreSQL on TCP with a role `agent` that has a password.
-fn on_tcp(tls: Option<TlsFiles>) -> Postgres {
+pub(crate) fn on_tcp(tls: Option<TlsFiles>) -> Postgres {
     let tcp = Tcp { password: "of the superuser".into(), tls };
     let postgres =
         Postgres::for_tests_with(Options { tcp: Some(tcp), settings: Vec::new() }).unwrap();

@@ -6,6 +6,7 @@ mod last_admin;
 mod outage;
 mod printed;
 mod servers;
+mod tls;
 
 use std::net::SocketAddr;
 
