@@ -8,6 +8,7 @@ use std::process::Command;
 use insta::assert_snapshot;
 
 use crate::admin_folder::{Admin, Terminal, transcript};
+use crate::admin_users::{LISTED, THREE};
 
 #[test]
 fn an_installation_in_order_passes_every_check() {
@@ -28,6 +29,23 @@ fn an_installation_in_order_passes_every_check() {
     ];
     assert_eq!(names, expected);
     assert!(admin.transcript(&["check"]).starts_with("ok    configuration    mcp-server.yaml\n"));
+}
+
+#[test]
+fn a_list_names_who_has_a_hash_that_no_server_looks_at() {
+    let costly = THREE.replacen("$2a$12$", "$2a$31$", 1);
+    let admin = Admin::with_users(&costly);
+    let warning = "warning: alice cannot log in: the password hash bcrypt cost is 31, and must be 4 \
+                   to 15; set the password anew: mcp-admin users update alice\n";
+    let listed = admin.run(&["users", "list"]);
+    assert_eq!(String::from_utf8_lossy(&listed.stderr), warning);
+    assert_eq!(String::from_utf8_lossy(&listed.stdout), LISTED, "the table is as ever");
+    let checked = admin.run(&["check"]);
+    let checked = String::from_utf8_lossy(&checked.stdout);
+    assert!(
+        checked.contains("alice cannot log in: the password hash bcrypt cost is 31"),
+        "{checked}"
+    );
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::admin_folder::{Admin, transcript};
 use crate::admin_sessions::{lock, log_in};
 
 /// The users of the sources, in the layout of the server that wrote them.
-const THREE: &str = "\
+pub(crate) const THREE: &str = "\
 users:
   alice:
     username: alice
@@ -39,7 +39,7 @@ users:
 ";
 
 /// What the sources print for them.
-const LISTED: &str = "\
+pub(crate) const LISTED: &str = "\
 Users:
 ==========================================================================================
 Username             Created                   Last Login           Status      Annotation

@@ -10,7 +10,7 @@ use mcp_password::{
     Algorithm, Asker, HashError, Hasher, Owner, PasswordHash, PasswordRejection, Policy, Preset,
     Settings, Verdict,
 };
-use mcp_store::StoredHash;
+use mcp_store::{StoredHash, UserRecord};
 
 use crate::output::Fault;
 use crate::prompt;
@@ -24,6 +24,29 @@ pub(crate) enum Source<'a> {
     StandardInput,
     /// The command line, where everybody on the machine sees it.
     Argument(&'a str),
+}
+
+/// So many of them are named; any more are counted.
+pub(crate) const MOST_NAMED: usize = 10;
+
+/// An account that nobody can log in to, because no server looks at its hash.
+pub(crate) struct Unusable {
+    pub(crate) detail: String,
+    pub(crate) hint: String,
+}
+
+/// Those of `records` whose hashes are of an unknown form, or dearer than a server takes. Nobody who
+/// tries is told: to him it is a wrong password.
+pub(crate) fn unusable<'a>(records: impl IntoIterator<Item = &'a UserRecord>) -> Vec<Unusable> {
+    let fault = |record: &UserRecord| {
+        let error = PasswordHash::parse(record.password.expose()).err()?;
+        let name = &record.name;
+        Some(Unusable {
+            detail: format!("{name} cannot log in: the password hash {error}"),
+            hint: format!("set the password anew: mcp-admin users update {name}"),
+        })
+    };
+    records.into_iter().filter_map(fault).collect()
 }
 
 /// The policy and the hashing of the configuration.

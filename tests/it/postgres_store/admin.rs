@@ -197,3 +197,51 @@ fn a_database_that_is_down_is_our_failure_with_a_hint_and_no_password() {
         assert!(!err(&output).contains("sesame"));
     }
 }
+
+#[test]
+fn who_has_a_hash_that_no_server_looks_at_is_named_by_a_list_and_a_check() {
+    let installation = installed("");
+    installation.add_user("alice", PASSWORD);
+    let digest = "c2FsdHNhbHRzYWx0c2FsdA$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g";
+    let bcrypt = "abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ01234";
+    for (name, hash) in [
+        ("bounded", format!("$argon2id$v=19$m=262144,t=10,p=8${digest}")),
+        ("costly", format!("$2b$31${bcrypt}")),
+        ("greedy", format!("$argon2id$v=19$m=1048576,t=3,p=1${digest}")),
+        ("pasted", "hunter2".to_owned()),
+    ] {
+        let sql =
+            format!("INSERT INTO users (username, password_hash) VALUES ('{name}', '{hash}')");
+        by_hand(&installation, &sql);
+    }
+    let listed = installation.admin(&["users", "list"]);
+    assert!(listed.status.success() && out(&listed).contains("greedy"), "{}", err(&listed));
+    let checked = out(&installation.admin(&["check"]));
+    for said in [&err(&listed), &checked] {
+        for name in ["costly", "greedy", "pasted"] {
+            let warned = format!("{name} cannot log in: the password hash ");
+            assert!(said.contains(&warned), "{said}");
+            let hint = format!("set the password anew: mcp-admin users update {name}");
+            assert!(said.contains(&hint), "{said}");
+        }
+        assert_eq!(said.matches("cannot log in").count(), 3, "{said}");
+        assert!(said.contains("bcrypt cost is 31, and must be 4 to 15"), "{said}");
+        assert!(!said.contains("hunter2") && !said.contains(&bcrypt[..8]), "{said}");
+    }
+    installation.set_password("greedy", PASSWORD, &[]);
+    let server = installation.start();
+    assert!(logs_in(server.address(), "greedy", PASSWORD));
+    assert!(!err(&installation.admin(&["users", "list"])).contains("greedy"));
+    // Of very many the first are named, and the others counted.
+    by_hand(
+        &installation,
+        "INSERT INTO users (username, password_hash) SELECT 'odd ' || n, 'x' \
+         FROM generate_series(1, 30) AS n",
+    );
+    let checked = out(&installation.admin(&["check"]));
+    assert_eq!(checked.matches("cannot log in: the").count(), 10, "{checked}");
+    assert!(checked.contains("22 more cannot log in either"), "{checked}");
+    let said = err(&installation.admin(&["users", "list"]));
+    assert_eq!(said.matches("cannot log in: the").count(), 10, "{said}");
+    assert!(said.contains("22 more cannot log in either"), "{said}");
+}

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use mcp_config::Config;
 use mcp_identity::DatabaseName;
-use mcp_password::PasswordHash;
 use mcp_store::{StoreErrorKind, TokenRecord};
 use mcp_store_file::{AuditFilter, AuditReader, KeptUser, TokenFile};
 use rustix::fs::{Access, access};
@@ -15,6 +14,7 @@ use super::Finding;
 use crate::accounts;
 use crate::desk::Desk;
 use crate::operator::user_name;
+use crate::passwords;
 
 const TOKENS: &str = "token file";
 const USERS: &str = "users file";
@@ -93,11 +93,8 @@ fn users(config: &Config, desk: &Desk) -> (Vec<Finding>, bool) {
 fn user(KeptUser { record, .. }: &KeptUser, config: &Config) -> Vec<Finding> {
     let name = &record.name;
     let mut findings = Vec::new();
-    if let Err(error) = PasswordHash::parse(record.password.expose()) {
-        let detail = format!("{name} cannot log in: the password hash {error}");
-        let hint = format!("set the password anew: mcp-admin users update {name}");
-        findings.push(Finding::warn(USERS, detail).hint(hint));
-    }
+    let unusable = passwords::unusable([record]);
+    findings.extend(unusable.into_iter().map(|it| Finding::warn(USERS, it.detail).hint(it.hint)));
     let mut databases = record.databases.iter().flatten();
     if let Some(unknown) = databases.find(|database| !is_configured(database, config)) {
         let detail = format!("{name} has the database {unknown}, which is not configured");

@@ -1,13 +1,14 @@
 //! Credentials in PostgreSQL: the database, its tables, and what lies in them.
 
 use mcp_config::Config;
-use mcp_store::{AccountStore as _, TokenStore as _};
+use mcp_store::{Account, AccountStore as _, TokenStore as _};
 use mcp_store_postgres::{PostgresStore, TablesState, plain_to_elsewhere};
 
 use super::Finding;
 use crate::desk::Desk;
 use crate::dsn;
 use crate::output::Fault;
+use crate::passwords;
 
 const DATABASE: &str = "user database";
 const TABLES: &str = "user tables";
@@ -50,6 +51,20 @@ fn tables(state: TablesState, desk: &Desk) -> Vec<Finding> {
     content(desk).unwrap_or_else(|fault| vec![Finding::failed(TABLES, &fault)])
 }
 
+/// Who can never log in, because no server looks at such a hash; the first few by name.
+fn unusable_hashes(accounts: &[Account]) -> Vec<Finding> {
+    let faults = passwords::unusable(accounts.iter().map(|account| &account.record));
+    let more = faults.len().saturating_sub(passwords::MOST_NAMED);
+    let named = faults.into_iter().take(passwords::MOST_NAMED);
+    let mut findings: Vec<_> =
+        named.map(|fault| Finding::warn(TABLES, fault.detail).hint(fault.hint)).collect();
+    if more > 0 {
+        let detail = format!("{more} more cannot log in either, by their password hashes");
+        findings.push(Finding::warn(TABLES, detail).hint("mend these, and check again"));
+    }
+    findings
+}
+
 fn content(desk: &Desk) -> Result<Vec<Finding>, Fault> {
     let store = dsn::open(desk)?;
     let tokens = desk.wait(store.all())?;
@@ -58,6 +73,7 @@ fn content(desk: &Desk) -> Result<Vec<Finding>, Fault> {
     let detail =
         format!("{} user(s), {disabled} disabled; {} token(s)", accounts.len(), tokens.len());
     let mut findings = vec![Finding::ok(TABLES, detail)];
+    findings.extend(unusable_hashes(&accounts));
     if !accounts.iter().any(|account| account.record.is_acting_admin()) {
         let hint = "mcp-admin users add NAME --role admin";
         findings.push(Finding::warn(TABLES, "nobody is admin").hint(hint));

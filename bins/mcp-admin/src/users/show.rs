@@ -9,9 +9,9 @@ use mcp_store::{Account, LoginSession, StoredHash};
 use serde_json::{Value, json};
 
 use crate::desk::Desk;
-use crate::output::{Fault, labelled};
+use crate::output::{Fault, labelled, warn};
 use crate::table::{Column, Table};
-use crate::{accounts, sessions, when};
+use crate::{accounts, passwords, sessions, when};
 
 /// As long as the rules of the source.
 const RULE: usize = 90;
@@ -19,6 +19,7 @@ const RULE: usize = 90;
 pub(super) fn list(desk: &Desk) -> Result<(), Fault> {
     let known = accounts::read(desk)?;
     let lockouts = Lockouts::of(desk)?;
+    warn_of_hashes(&known.accounts);
     let table = Table {
         title: "Users:",
         columns: [
@@ -34,6 +35,18 @@ pub(super) fn list(desk: &Desk) -> Result<(), Fault> {
     let users: Vec<Value> =
         known.accounts.iter().map(|account| document(account, &lockouts)).collect();
     desk.output.show(&table.render(), &json!({ "users": users, "total": users.len() }))
+}
+
+/// Who can never log in is not seen in any column; the first few by name.
+fn warn_of_hashes(accounts: &[Account]) {
+    let faults = passwords::unusable(accounts.iter().map(|account| &account.record));
+    for fault in faults.iter().take(passwords::MOST_NAMED) {
+        warn(&format!("{}; {}", fault.detail, fault.hint));
+    }
+    let more = faults.len().saturating_sub(passwords::MOST_NAMED);
+    if more > 0 {
+        warn(&format!("{more} more cannot log in either, by their password hashes"));
+    }
 }
 
 fn row(account: &Account, lockouts: &Lockouts) -> [String; 5] {
