@@ -5,6 +5,7 @@ mod balancer;
 mod cluster;
 mod line;
 mod load;
+mod upgrade;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

@@ -36,6 +36,16 @@ impl Cluster {
         Self::start_in(environment, installed(""), None)
     }
 
+    /// The same, where letters are sent to a server of mail on this port.
+    pub(super) fn start_with_mail(port: u16) -> Self {
+        let mail = format!(
+            "smtp:\n  host: 127.0.0.1\n  port: {port}\n  starttls: false\n  from_email: \
+             mcp@example.com\n"
+        );
+        let environment = vec![MANY_FAILURES, MANY_BAD_TOKENS, TRUSTED];
+        Self::start_in(environment, installed(&mail), None)
+    }
+
     /// The same with the limits that a server has unless it is told others.
     pub(super) fn start_with_usual_limits() -> Self {
         Self::start_in(vec![TRUSTED], installed(""), None)
