@@ -5,8 +5,10 @@
 //! - forgotten passwords and their letters, which have tests of their own;
 //! - the pages under `/admin`, and the workflow (`/start`, `/status`, `/approve`, `/rerun`,
 //!   `/admin/runs`), which are not there: they answer 404;
-//! - SQL and the schema, which are the PostgreSQL store's;
+//! - SQL and the schema, which are the PostgreSQL store's: `accounts_walks` has both;
 //! - "at least the token of a JWT": a token is opaque unless a secret is configured.
+
+use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 use support::{Request, Response};
@@ -14,7 +16,7 @@ use support::{Request, Response};
 use crate::accounts_rest::{House, PASSWORD, REGISTRATION};
 
 /// Sends a request as it is printed: a first line, headers, an empty line, a body.
-fn send(house: &House, printed: &str, token: &str) -> Response {
+pub(crate) fn send(to: SocketAddr, printed: &str, token: &str) -> Response {
     let printed = printed.replace("eyJ0eXAiOiJKV1...", token);
     let (head, body) = printed.split_once("\n\n").unwrap_or((&printed, ""));
     let mut lines = head.lines();
@@ -24,7 +26,7 @@ fn send(house: &House, printed: &str, token: &str) -> Response {
         let (name, value) = line.split_once(": ").unwrap();
         request = request.header(name, value);
     }
-    request.send(house.server.address())
+    request.send(to)
 }
 
 /// The names of the members, in order.
@@ -32,7 +34,7 @@ fn members(body: &Value) -> Vec<&str> {
     body.as_object().unwrap().keys().map(String::as_str).collect()
 }
 
-const REGISTER: &str = r#"POST /auth/register
+pub(crate) const REGISTER: &str = r#"POST /auth/register
 Content-Type: application/json
 
 {
@@ -41,7 +43,7 @@ Content-Type: application/json
   "password": "SecurePass123"
 }"#;
 
-const LOGIN: &str = r#"POST /auth/login
+pub(crate) const LOGIN: &str = r#"POST /auth/login
 Content-Type: application/json
 
 {
@@ -49,9 +51,9 @@ Content-Type: application/json
   "password": "SecurePass123"
 }"#;
 
-const ME: &str = "GET /auth/me\nAuthorization: Bearer eyJ0eXAiOiJKV1...";
-const LOGOUT: &str = "POST /auth/logout\nAuthorization: Bearer eyJ0eXAiOiJKV1...";
-const VERIFY: &str = "POST /auth/verify-token\nAuthorization: Bearer eyJ0eXAiOiJKV1...";
+pub(crate) const ME: &str = "GET /auth/me\nAuthorization: Bearer eyJ0eXAiOiJKV1...";
+pub(crate) const LOGOUT: &str = "POST /auth/logout\nAuthorization: Bearer eyJ0eXAiOiJKV1...";
+pub(crate) const VERIFY: &str = "POST /auth/verify-token\nAuthorization: Bearer eyJ0eXAiOiJKV1...";
 
 const USER: [&str; 7] =
     ["created_at", "email", "id", "is_active", "is_admin", "last_login_at", "username"];
@@ -59,9 +61,10 @@ const USER: [&str; 7] =
 #[test]
 fn each_request_of_the_user_management_system_is_answered_as_it_is_printed() {
     let house = House::with(REGISTRATION);
-    let registered = send(&house, REGISTER, "");
+    let to = house.server.address();
+    let registered = send(to, REGISTER, "");
     assert_eq!(registered.status, 201, "{}", registered.text());
-    let logged_in = send(&house, LOGIN, "");
+    let logged_in = send(to, LOGIN, "");
     assert_eq!(logged_in.status, 200);
     for response in [&registered, &logged_in] {
         let body = response.json();
@@ -75,14 +78,14 @@ fn each_request_of_the_user_management_system_is_answered_as_it_is_printed() {
     }
     let answer = logged_in.json();
     let token = answer["access_token"].as_str().unwrap();
-    let me = send(&house, ME, token);
+    let me = send(to, ME, token);
     assert_eq!((me.status, &me.json()), (200, &answer["user"]));
-    let verified = send(&house, VERIFY, token);
+    let verified = send(to, VERIFY, token);
     assert_eq!((verified.status, &verified.json()), (200, &answer["user"]));
-    let out = send(&house, LOGOUT, token);
+    let out = send(to, LOGOUT, token);
     assert_eq!((out.status, out.json()), (200, json!({ "message": "Logged out successfully" })));
     for after in [ME, VERIFY, LOGOUT] {
-        let refused = send(&house, after, token);
+        let refused = send(to, after, token);
         assert_eq!(refused.status, 401);
         assert_eq!(refused.json(), json!({ "detail": "Invalid or expired token" }));
     }
@@ -91,13 +94,14 @@ fn each_request_of_the_user_management_system_is_answered_as_it_is_printed() {
 #[test]
 fn each_demand_of_a_password_that_it_prints_is_made() {
     let house = House::with(REGISTRATION);
+    let to = house.server.address();
     for (weak, demand) in [
         ("Short1a", "Minimum 8 characters"),
         ("securepass123", "At least one uppercase letter"),
         ("SECUREPASS123", "At least one lowercase letter"),
         ("SecurePassword", "At least one digit"),
     ] {
-        let refused = send(&house, &REGISTER.replace("SecurePass123", weak), "");
+        let refused = send(to, &REGISTER.replace("SecurePass123", weak), "");
         assert_eq!(refused.status, 400, "{weak}");
         assert_eq!(refused.json()["failed_rules"], json!([demand]), "{weak}");
     }
@@ -120,18 +124,19 @@ Authorization: Bearer eyJ0eXAiOiJKV1...";
 #[test]
 fn each_request_of_the_guide_to_recovery_is_answered() {
     let house = House::with("    max_failed_attempts_before_lockout: 2\n");
+    let to = house.server.address();
     let root = house.session("root", PASSWORD);
     let user = json!({ "email": "user@example.com", "password": PASSWORD });
     assert_eq!(house.ask("POST", "/auth/email/admin/users", &root, &user).status, 201);
     for _ in 0..2 {
         assert_eq!(house.log_in("user@example.com", "Wrong1Password").status, 401);
     }
-    let reset = send(&house, PUT, &root);
+    let reset = send(to, PUT, &root);
     assert_eq!(reset.status, 200, "{}", reset.text());
     let shown = reset.json();
     assert_eq!((&shown["is_locked"], &shown["failed_login_attempts"]), (&json!(true), &json!(2)));
     assert_eq!(house.log_in("user@example.com", "NewUserPassword123!").status, 401, "locked");
-    let unlocked = send(&house, UNLOCK, &root);
+    let unlocked = send(to, UNLOCK, &root);
     assert_eq!(unlocked.status, 200);
     assert_eq!(unlocked.json()["failed_login_attempts"], 0);
     assert_eq!(house.log_in("user@example.com", "NewUserPassword123!").status, 200);

@@ -9,6 +9,7 @@ mod accounts_hostile;
 mod accounts_openapi;
 mod accounts_rest;
 mod accounts_sources;
+mod accounts_walks;
 mod admin_audit;
 mod admin_db;
 mod admin_folder;

@@ -16,6 +16,7 @@ use support::{Installation, Request, eventually};
 use self::cluster::{Cluster, is_well};
 use self::line::Loss;
 use self::load::{Client, under_load};
+pub(crate) use self::upgrade::BY_ID;
 use crate::postgres_store::{PASSWORD, by_hand, closes, logs_in, opens, session, status};
 
 /// Three people with sessions that were opened behind the door, and three tokens.

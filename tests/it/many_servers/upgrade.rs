@@ -281,7 +281,7 @@ CREATE TABLE users (
 );
 INSERT INTO users (username, password_hash) VALUES ('johndoe', 'PASTE_HASH_HERE');";
 
-const BY_ID: &str = "
+pub(crate) const BY_ID: &str = "
 CREATE TABLE users (
     id BIGSERIAL PRIMARY KEY,
     username VARCHAR(255) UNIQUE,

@@ -69,6 +69,25 @@ fn every_name_works_as_printed() {
 }
 
 #[test]
+fn the_names_of_accounts_and_recovery_work_as_printed() {
+    for (name, value, key) in [
+        ("JWT_EXPIRY_HOURS", "7", "http.auth.session_ttl_hours"),
+        ("ACCOUNT_LOCKOUT_DURATION_MINUTES", "7", "http.auth.lockout_duration_minutes"),
+        ("ACCOUNT_LOCKOUT_NOTIFICATION_ENABLED", "false", "http.auth.lockout_notification"),
+        ("PUBLIC_REGISTRATION_ENABLED", "true", "http.auth.public_registration"),
+        ("PASSWORD_RESET_ENABLED", "false", "password_reset.enabled"),
+        ("PASSWORD_RESET_TOKEN_EXPIRY_MINUTES", "7", "password_reset.token_expiry_minutes"),
+        ("PASSWORD_RESET_RATE_LIMIT", "7", "password_reset.rate_limit"),
+        ("PASSWORD_RESET_RATE_WINDOW_MINUTES", "7", "password_reset.rate_window_minutes"),
+        ("PASSWORD_RESET_INVALIDATE_SESSIONS", "false", "password_reset.invalidate_sessions"),
+        ("PASSWORD_RESET_MIN_RESPONSE_MS", "7", "password_reset.min_response_ms"),
+    ] {
+        let loaded = Setup::environment(&[(name, value)]).load();
+        assert_eq!(shown(&loaded, key), value, "{name}");
+    }
+}
+
+#[test]
 fn two_names_of_one_key_must_agree() {
     let mut setup =
         Setup::environment(&[("MCP_HTTP_AUTH_ENABLED", "true"), ("PGEDGE_AUTH_ENABLED", "yes")]);
