@@ -4,6 +4,7 @@ mod admin;
 mod first_users;
 mod last_admin;
 mod outage;
+mod outage_rest;
 mod printed;
 mod servers;
 mod tls;

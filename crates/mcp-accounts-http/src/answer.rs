@@ -37,7 +37,7 @@ const TOO_MANY: &str = "Too many failed attempts";
 const WRONG: &str = "Invalid username or password";
 
 /// After so long a part that is down is asked again.
-const DOWN: Duration = Duration::from_secs(5);
+pub(crate) const DOWN: Duration = Duration::from_secs(5);
 
 impl Answer {
     /// A body of JSON.
@@ -128,9 +128,7 @@ impl Answer {
 
     /// With word of when to ask again.
     pub(crate) fn after(self, wait: Duration) -> Self {
-        let started = u64::from(wait.subsec_nanos() > 0);
-        let seconds = wait.as_secs().saturating_add(started).max(1);
-        self.with(RETRY_AFTER, seconds.into())
+        self.with(RETRY_AFTER, whole_seconds(wait).into())
     }
 
     pub(crate) fn login(rejection: &LoginRejection) -> Self {
@@ -183,6 +181,12 @@ impl Answer {
         *response.headers_mut() = *self.headers;
         response
     }
+}
+
+/// Rounded up, and at least one: who comes back as told must not be refused again.
+pub(crate) fn whole_seconds(wait: Duration) -> u64 {
+    let started = u64::from(wait.subsec_nanos() > 0);
+    wait.as_secs().saturating_add(started).max(1)
 }
 
 /// The bodies of refusals under `/auth`.

@@ -2,14 +2,17 @@
 //! somebody else's. The secret stands in its address and nowhere in it.
 
 use std::fmt::Display;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
-    X_FRAME_OPTIONS,
+    RETRY_AFTER, X_FRAME_OPTIONS,
 };
 use http::{Response, StatusCode};
 use mcp_accounts::{LinkWorth, ResetRejection};
+
+use crate::answer::{DOWN, whole_seconds};
 
 /// A page for people.
 pub(super) type Page = Response<Bytes>;
@@ -61,9 +64,9 @@ pub(super) fn done(reset: Result<(), ResetRejection>) -> Page {
             );
             with_form(StatusCode::BAD_REQUEST, &said)
         }
-        Err(ResetRejection::Busy { .. }) => {
+        Err(ResetRejection::Busy { retry_after }) => {
             let said = "<p>The server is busy. Try again in a moment.</p>\n";
-            with_form(StatusCode::SERVICE_UNAVAILABLE, said)
+            after(with_form(StatusCode::SERVICE_UNAVAILABLE, said), retry_after)
         }
         Err(ResetRejection::Store(error)) => down(&error),
     }
@@ -92,7 +95,13 @@ fn expired() -> Page {
 fn down(error: &impl Display) -> Page {
     tracing::error!(error = %error, "The store of accounts does not answer");
     let said = "<p>That did not work. Try again in a while.</p>\n";
-    page(StatusCode::SERVICE_UNAVAILABLE, "Not now", said)
+    after(page(StatusCode::SERVICE_UNAVAILABLE, "Not now", said), DOWN)
+}
+
+/// With word of when to ask again.
+fn after(mut page: Page, wait: Duration) -> Page {
+    page.headers_mut().insert(RETRY_AFTER, whole_seconds(wait).into());
+    page
 }
 
 fn with_form(status: StatusCode, said: &str) -> Page {
