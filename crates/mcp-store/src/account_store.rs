@@ -208,6 +208,8 @@ pub trait AccountStore: Send + Sync {
     /// Forgets what is over at `now`: sessions that expired, and what is kept of accounts that
     /// are no more. Says how many sessions there were.
     ///
+    /// Nobody need be told: what is over is over by its own record, wherever that is known.
+    ///
     /// # Errors
     /// [`StoreError`].
     fn sweep(&self, now: SystemTime) -> BoxFuture<'_, Result<usize, StoreError>>;

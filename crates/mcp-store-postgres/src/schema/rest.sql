@@ -119,7 +119,7 @@ BEGIN
   IF TG_OP = 'TRUNCATE' THEN
     PERFORM pg_notify('mcp_auth', '*');
   ELSIF current_setting('mcp.sweeps', true) = 'on' THEN
-    -- What is over ends nothing; who sweeps says one word for all.
+    -- What is over ends nothing, and is over by its own record on every server.
     NULL;
   ELSIF (SELECT count(*) FROM gone) > 64 THEN
     PERFORM pg_notify('mcp_auth', '*');

@@ -1,6 +1,6 @@
 //! Every change of an account or a session is told.
 
-use super::people::{edit, keep, log_in, log_in_limited, minute, plain, session_id, user};
+use super::people::{edit, keep, log_in, log_in_limited, plain, session_id, user};
 use crate::account::{AdminsLeft, SessionSelector, UserEdit};
 use crate::account_store::AccountStore;
 use crate::change::Change;
@@ -54,11 +54,6 @@ async fn every_opening_and_end_of_a_session_is_told(store: &dyn AccountStore) {
     let ended = store.end_sessions(SessionSelector::All).await.map(|ended| ended.len());
     hold("both sessions end", &ended, &Ok(2));
     told(&mut changes, &of_sessions([2, 3]), "the end of sessions is told").await;
-
-    let _ = log_in(store, &plain(1), 4).await;
-    let mut changes = store.changes();
-    hold("the session is over", &store.sweep(minute(10_000)).await, &Ok(1));
-    told(&mut changes, &of_sessions([4]), "the sweep of a session is told").await;
 }
 
 async fn the_end_of_sessions_with_their_account_is_told(store: &dyn AccountStore) {
