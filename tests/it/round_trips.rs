@@ -1,120 +1,12 @@
 //! How often a statement goes to PostgreSQL and back: counted on the wire between the two, message
 //! by message, behind a server that authenticates, limits and records.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
-use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::net::SocketAddr;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
-use support::{Installation, ServerProcess, query};
-
-/// Who sends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sender {
-    Server,
-    PostgreSql,
-}
-use Sender::{PostgreSql, Server};
-
-/// What one side sent until the other answered: the tags of its messages, one letter each
-/// (PostgreSQL docs, "Message Formats").
-type Turn = (Sender, String);
-
-/// What passed on each connection, in the order of connecting.
-#[derive(Default)]
-struct Journal(Mutex<Vec<Vec<Turn>>>);
-
-impl Journal {
-    fn note(&self, connection: usize, sender: Sender, tag: u8) {
-        let turns = &mut self.0.lock().unwrap()[connection];
-        match turns.last_mut() {
-            Some((last, tags)) if *last == sender => tags.push(char::from(tag)),
-            _ => turns.push((sender, char::from(tag).to_string())),
-        }
-    }
-
-    fn open(&self) -> usize {
-        let mut connections = self.0.lock().unwrap();
-        connections.push(Vec::new());
-        connections.len() - 1
-    }
-
-    /// What has passed on the newest connection since the last look, and how many there are.
-    fn take_newest(&self) -> (usize, Vec<Turn>) {
-        let mut connections = self.0.lock().unwrap();
-        let newest = connections.last_mut().map(std::mem::take).unwrap_or_default();
-        (connections.len(), newest)
-    }
-}
-
-/// One direction of a connection, cut into messages.
-struct Messages {
-    pending: Vec<u8>,
-    /// The first message of a client bears no tag.
-    begun: bool,
-}
-
-impl Messages {
-    fn of(sender: Sender) -> Self {
-        Self { pending: Vec::new(), begun: sender == PostgreSql }
-    }
-
-    fn push(&mut self, bytes: &[u8]) {
-        self.pending.extend_from_slice(bytes);
-    }
-
-    /// The tag of the next whole message; 0 for one without.
-    fn next(&mut self) -> Option<u8> {
-        let tagged = usize::from(self.begun);
-        let length = self.pending.get(tagged..)?.first_chunk::<4>()?;
-        let total = tagged + usize::try_from(u32::from_be_bytes(*length)).unwrap();
-        let message = self.pending.get(..total)?;
-        let tag = if self.begun { message[0] } else { 0 };
-        self.begun = true;
-        self.pending.drain(..total);
-        Some(tag)
-    }
-}
-
-/// A way to PostgreSQL on which everything is noted before it is passed on. Gives its port.
-fn noted(socket: PathBuf, journal: &Arc<Journal>) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let journal = Arc::clone(journal);
-    // Ends with the process of the test, as every thread of it.
-    std::thread::spawn(move || {
-        for client in listener.incoming().map_while(Result::ok) {
-            let postgres = UnixStream::connect(&socket).unwrap();
-            let back = (postgres.try_clone().unwrap(), client.try_clone().unwrap());
-            let connection = journal.open();
-            let (there, here) = (Arc::clone(&journal), Arc::clone(&journal));
-            std::thread::spawn(move || {
-                let note = |tag| there.note(connection, Server, tag);
-                carry(client, postgres, note, Messages::of(Server));
-            });
-            std::thread::spawn(move || {
-                let note = |tag| here.note(connection, PostgreSql, tag);
-                carry(back.0, back.1, note, Messages::of(PostgreSql));
-            });
-        }
-    });
-    port
-}
-
-fn carry(mut from: impl Read, mut to: impl Write, note: impl Fn(u8), mut messages: Messages) {
-    let mut bytes = [0; 4096];
-    while let Ok(count @ 1..) = from.read(&mut bytes) {
-        messages.push(&bytes[..count]);
-        while let Some(tag) = messages.next() {
-            note(tag);
-        }
-        if to.write_all(&bytes[..count]).is_err() {
-            return;
-        }
-    }
-}
+use support::Sender::{PostgreSql, Server};
+use support::{Installation, Journal, Sender, ServerProcess, Turn, query};
 
 /// A server with a second database `noted`, the same one by the way that notes.
 struct Observed {
@@ -128,10 +20,9 @@ struct Observed {
 impl Observed {
     fn start(sql: &str) -> Self {
         let installation = Installation::new(sql);
-        let journal = Arc::new(Journal::default());
         let port = installation.postgres().port();
         let socket = installation.postgres().socket_dir().join(format!(".s.PGSQL.{port}"));
-        let port = noted(socket, &journal);
+        let (port, journal) = Journal::before(socket);
         installation.write_config(&format!(
             "  - name: noted\n    url: \"postgresql://agent@127.0.0.1:{port}/shop?sslmode=disable\"\n    \
              allow_writes: true\n"

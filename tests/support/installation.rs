@@ -28,7 +28,15 @@ impl Installation {
     /// When any of it cannot be set up.
     #[must_use]
     pub fn new(sql: &str) -> Self {
-        let postgres = Postgres::for_tests().expect("PostgreSQL starts; `cargo xtask setup`");
+        Self::on(Postgres::for_tests().expect("PostgreSQL starts; `cargo xtask setup`"), sql)
+    }
+
+    /// The same on a PostgreSQL that was started with settings of its own.
+    ///
+    /// # Panics
+    /// When any of it cannot be set up.
+    #[must_use]
+    pub fn on(postgres: Postgres, sql: &str) -> Self {
         postgres.execute("postgres", "CREATE DATABASE shop").expect("a database");
         postgres.execute("postgres", "CREATE ROLE agent LOGIN").expect("a role");
         let grants = "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO agent;";

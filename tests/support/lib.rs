@@ -7,6 +7,7 @@ pub mod clients;
 mod fixture;
 mod http;
 mod installation;
+mod journal;
 mod mail_server;
 mod process;
 pub mod schema;
@@ -15,6 +16,7 @@ pub use binaries::binary;
 pub use fixture::FixtureServer;
 pub use http::{Request, Response};
 pub use installation::{Installation, query, query_message};
+pub use journal::{Journal, Sender, Turn};
 pub use mail_server::MailServer;
 pub use process::ServerProcess;
 

@@ -3,6 +3,7 @@
 //! nothing fails on a figure.
 
 use std::fs;
+use std::process::Stdio;
 
 use crate::setup::{self, Extent};
 use crate::shell::{self, Failure};
@@ -11,8 +12,8 @@ const PAGE: &str = "docs/performance.md";
 const END: &str = "<!-- end -->";
 
 /// What is measured by itself, by the names that the measuring program knows.
-const PARTS: [&str; 7] =
-    ["load", "query", "neighbours", "dispatch", "credentials", "storm", "accounts"];
+const PARTS: [&str; 8] =
+    ["load", "query", "neighbours", "dispatch", "credentials", "storm", "accounts", "servers"];
 
 /// The parts that the arguments name; all of them where there is none. `None`: there is no such
 /// part.
@@ -43,12 +44,13 @@ pub(crate) fn run(parts: &[&str]) -> Result<(), Failure> {
 fn measure(part: &str) -> Result<String, Failure> {
     let bench = shell::root().join("target/release/examples/bench");
     let output = shell::command(&bench, &[part])
+        // A part that takes long says how far it is, and each why it stopped.
+        .stderr(Stdio::inherit())
         .output()
         .map_err(|error| Failure::new(format!("{}: {error}", bench.display())))?;
     let measured = String::from_utf8_lossy(&output.stdout).into_owned();
     if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        return Err(Failure::new(format!("the measurement stopped:\n{measured}{said}")));
+        return Err(Failure::new(format!("the measurement stopped:\n{measured}")));
     }
     Ok(measured)
 }

@@ -33,7 +33,7 @@ usage: cargo xtask TASK [ARGUMENTS]
   fuzz [TARGET] [--seconds N]
                         what strangers may send, at random, against the protocol
   tidy                  the rules of docs/architecture.md and docs/style.md that can be checked
-  bench [load|query|neighbours|dispatch|credentials|storm|accounts]...
+  bench [load|query|neighbours|dispatch|credentials|storm|accounts|servers]...
                         measure the release build, into docs/performance.md; without a part, all
   schema [--check]      write the generated files; --check only compares them
 ";

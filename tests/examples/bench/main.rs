@@ -9,9 +9,11 @@
 //! | `credentials` | a hundred thousand tokens: checked, loaded, reloaded |
 //! | `storm` | what many logins leave to those who have a token |
 //! | `accounts` | sessions checked, logins beside their hashes, and what their time tells |
+//! | `servers` | several servers on one PostgreSQL, and a million sessions in it |
 //!
-//! Prints the tables of the part that it was called with. These machines are shared, so what is
-//! compared is measured in turn, one right after the other.
+//! Prints the tables of the part that it was called with. Behind `servers`, another number of
+//! sessions may be named, for trying things out. These machines are shared, so what is compared is
+//! measured in turn, one right after the other.
 
 mod accounts;
 mod connection;
@@ -23,11 +25,15 @@ mod peers;
 mod probe;
 mod process;
 mod query;
+mod servers;
 mod storm;
 mod wrk;
 
 use std::error::Error;
 use std::time::Duration;
+
+const USAGE: &str =
+    "usage: bench load|query|neighbours|dispatch|credentials|storm|accounts|servers [SESSIONS]";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let part = std::env::args().nth(1).unwrap_or_default();
@@ -40,7 +46,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         "credentials" => credentials::report(out),
         "storm" => storm::report(out),
         "accounts" => accounts::report(out),
-        _ => Err("usage: bench load|query|neighbours|dispatch|credentials|storm|accounts".into()),
+        "servers" => servers::report(out, std::env::args().nth(2).as_deref()),
+        _ => Err(USAGE.into()),
     }
 }
 

@@ -158,6 +158,10 @@ impl Latencies {
         self
     }
 
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
     pub(crate) fn longest(&self) -> Duration {
         self.0.last().copied().unwrap_or_default()
     }

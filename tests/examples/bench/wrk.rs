@@ -36,8 +36,17 @@ pub(crate) fn script(
     name: &str,
     body: &str,
 ) -> Result<String, Box<dyn Error>> {
+    script_of(installation, name, installation.token(), body)
+}
+
+/// The same with another token.
+pub(crate) fn script_of(
+    installation: &Installation,
+    name: &str,
+    token: &str,
+    body: &str,
+) -> Result<String, Box<dyn Error>> {
     let path = installation.path().join(format!("{name}.lua"));
-    let token = installation.token();
     fs::write(
         &path,
         format!(
