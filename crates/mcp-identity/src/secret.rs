@@ -26,6 +26,15 @@ impl PlainToken {
         Ok(Self(Zeroizing::new(URL_SAFE.encode(bytes.as_ref()))))
     }
 
+    /// Whether [`PlainToken::generate`] could have made this. Tokens of another form may be good
+    /// all the same: only a digest decides.
+    #[must_use]
+    pub fn is_like(presented: &[u8]) -> bool {
+        // One more than there are: what the decoder asks for of so many characters.
+        let mut bytes = Zeroizing::new([0_u8; 33]);
+        presented.len() == 44 && URL_SAFE.decode_slice(presented, bytes.as_mut()) == Ok(32)
+    }
+
     /// A token as somebody presented it. Not checked: only its digest decides.
     #[must_use]
     pub fn presented(text: String) -> Self {
@@ -203,6 +212,21 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_of_ours_is_told_by_its_form() {
+        let token = "O9ms9jqTfUdy-DIjvpFWeqd_yH_NEj7me0mgOnOjGdQ=";
+        assert!(PlainToken::is_like(token.as_bytes()));
+        let cut = &token[..43];
+        let of_33_bytes = format!("{cut}A");
+        // Bits that no encoder sets, another alphabet, and what is around it.
+        let odd = [token.replace("dQ=", "dR="), token.replace('-', "+"), format!(" {cut}")];
+        let odd = odd.iter().map(String::as_str);
+        for other in ["", "unknown", cut, &of_33_bytes, &format!("{token}=")].into_iter().chain(odd)
+        {
+            assert!(!PlainToken::is_like(other.as_bytes()), "{other}");
+        }
+    }
 
     #[test]
     fn the_digest_is_of_the_text_that_the_user_sees() {

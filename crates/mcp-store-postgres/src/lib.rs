@@ -63,6 +63,7 @@ mod rows;
 mod schema;
 mod settings;
 mod shape;
+mod shared;
 mod status;
 mod store;
 mod time;

@@ -6,7 +6,8 @@
 //! [`Change`] says that something is worth reading again.
 //!
 //! An [`AttemptLedger`] keeps what attempts to log in take and give back, by address and by name:
-//! [`LocalAttempts`] for one server, a shared one for several on one store.
+//! [`LocalAttempts`] for one server, a shared one for several on one store. Where there are several,
+//! a [`SharedStore`] is asked for what one of them does not know.
 //!
 //! An audit log is no store, but what all of them have in common is here, too: [`AuditQueue`],
 //! [`AuditLine`], and [`AuditEvents`], which tells what happened, newest first.
@@ -54,6 +55,7 @@ mod memory_accounts;
 mod record;
 mod recovery_store;
 mod rotation;
+mod shared_store;
 mod token_store;
 
 pub use account::{
@@ -80,6 +82,7 @@ pub use recovery_store::{
     RecoveryStore, ResetLook, SpendRejection, Spending, Spent, Whom, reset_seal,
 };
 pub use rotation::{RotateRejection, Rotated, Rotation};
+pub use shared_store::SharedStore;
 pub use token_store::{
     BoxFuture, InsertRejection, RemoveRejection, StoreError, StoreErrorKind, TokenSelector,
     TokenStore,

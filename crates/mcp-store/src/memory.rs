@@ -8,6 +8,7 @@ use mcp_identity::TokenHash;
 use crate::change::{Change, ChangeSender, Changes};
 use crate::record::TokenRecord;
 use crate::rotation::{RotateRejection, Rotated, Rotation};
+use crate::shared_store::SharedStore;
 use crate::token_store::{
     BoxFuture, InsertRejection, RemoveRejection, StoreError, TokenSelector, TokenStore,
 };
@@ -136,5 +137,20 @@ impl TokenStore for MemoryTokens {
 
     fn changes(&self) -> Changes {
         self.changes.listen()
+    }
+}
+
+impl SharedStore for MemoryTokens {
+    fn changes_behind<'a>(
+        &'a self,
+        hashes: &'a [TokenHash],
+        now: SystemTime,
+    ) -> BoxFuture<'a, Result<Vec<Change>, StoreError>> {
+        Box::pin(async move {
+            let records = self.records();
+            let meant = records.iter().filter(|kept| hashes.contains(&kept.hash));
+            let held = meant.filter(|kept| !kept.is_expired(now));
+            Ok(held.map(|kept| Change::Token(kept.id.clone())).collect())
+        })
     }
 }

@@ -5,7 +5,7 @@ mod recovery;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use mcp_identity::{SessionId, UserName};
+use mcp_identity::{SessionId, TokenHash, UserName};
 use mcp_throttle::{Failure, LockoutPolicy, Ticket};
 
 use crate::account::{AdminsLeft, LoginSession, SessionSelector, UserEdit, UserRecord};
@@ -13,6 +13,7 @@ use crate::account_store::{
     Account, AccountStore, AddRejection, EditRejection, Login, OpenRejection, Opened, Opening,
 };
 use crate::change::{Change, ChangeSender, Changes};
+use crate::shared_store::SharedStore;
 use crate::token_store::{BoxFuture, StoreError, StoreErrorKind};
 
 /// Accounts and their sessions in memory. Lost with the process.
@@ -387,5 +388,20 @@ impl AccountStore for MemoryAccounts {
 
     fn changes(&self) -> Changes {
         self.changes.listen()
+    }
+}
+
+impl SharedStore for MemoryAccounts {
+    fn changes_behind<'a>(
+        &'a self,
+        hashes: &'a [TokenHash],
+        now: SystemTime,
+    ) -> BoxFuture<'a, Result<Vec<Change>, StoreError>> {
+        Box::pin(async move {
+            let kept = self.kept();
+            let meant = kept.sessions.iter().filter(|session| hashes.contains(&session.hash));
+            let held = meant.filter(|session| !session.is_expired(now));
+            Ok(held.map(|session| Change::Session(session.id.clone())).collect())
+        })
     }
 }

@@ -1,5 +1,7 @@
 //! The suites of `mcp-store`, generated histories included.
 
+use std::sync::Arc;
+
 use mcp_store::contract;
 use tokio::runtime::Handle;
 use tokio::task::block_in_place;
@@ -67,6 +69,18 @@ async fn recovery_without_a_keeper_keeps_the_contract() {
     contract::recovery(async || {
         house.empty(&database).await;
         store.clone()
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_servers_share_in_postgresql_keeps_the_contract() {
+    let house = House::new();
+    let database = house.database();
+    let (store, _) = house.open(&database).await;
+    contract::shared(async || {
+        house.empty(&database).await;
+        (Arc::new(store.clone()), Arc::new(store.clone()), store.clone())
     })
     .await;
 }

@@ -1,15 +1,17 @@
 //! The suites that every store passes: [`all`] for tokens, [`accounts`] for accounts, [`recovery`]
 //! for letters to be sent and links for a new password, [`attempts`] for the ledger of attempts
-//! beside them, each in a test of the store's own, on a tokio runtime with time (and not a paused
-//! one, where the store waits for files or sockets).
+//! beside them, and [`shared`] for what several servers have in common, each in a test of the store's
+//! own, on a tokio runtime with time (and not a paused one, where the store waits for files or
+//! sockets).
 //!
-//! They panic with a sentence that says which promise of [`TokenStore`], [`AccountStore`] or
-//! [`AttemptLedger`] was broken. Times are whole seconds, and whole minutes where a store keeps no
+//! They panic with a sentence that says which promise of [`TokenStore`], [`AccountStore`],
+//! [`AttemptLedger`] or [`SharedStore`] was broken. Times are whole seconds, and whole minutes where a store keeps no
 //! more; places are told apart by the microsecond.
 //!
 //! [`TokenStore`]: crate::TokenStore
 //! [`AccountStore`]: crate::AccountStore
 //! [`AttemptLedger`]: crate::AttemptLedger
+//! [`SharedStore`]: crate::SharedStore
 
 use std::fmt::Debug;
 use std::time::{Duration, SystemTime};
@@ -18,10 +20,12 @@ use crate::change::{Change, Changes};
 
 mod accounts;
 mod attempts;
+mod shared;
 mod tokens;
 
 pub use accounts::{accounts, recovery};
 pub use attempts::attempts;
+pub use shared::shared;
 pub use tokens::all;
 
 /// The longest that word of a change may take. Real stores promise far less; a loaded test

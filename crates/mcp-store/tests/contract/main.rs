@@ -6,4 +6,5 @@
 mod accounts;
 mod attempts;
 mod broken_accounts;
+mod shared;
 mod tokens;

@@ -56,7 +56,7 @@ pub(super) fn addressed(n: u64, email: &str) -> UserRecord {
 }
 
 /// Whole minutes: what the last use of a session is kept to.
-pub(super) fn minute(n: u64) -> SystemTime {
+pub(in crate::contract) fn minute(n: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_mins(28_333_334 + n)
 }
 
@@ -124,7 +124,11 @@ pub(in crate::contract) async fn keep(
 }
 
 /// Logs in to `account`, and gives the session of that number.
-pub(super) async fn log_in(store: &dyn AccountStore, account: &UserRecord, n: u64) -> LoginSession {
+pub(in crate::contract) async fn log_in(
+    store: &dyn AccountStore,
+    account: &UserRecord,
+    n: u64,
+) -> LoginSession {
     log_in_limited(store, account, n, 0).await
 }
 
