@@ -2,34 +2,28 @@
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use mcp_identity::{
-    Actor, AuditAction, AuditLog, AuditOutcome, Caller, Clock, CredentialFault, Denial, Entropy,
-    EntropyError, NoAudit, Principal, PrincipalId, SessionId, Subject, SystemClock, SystemEntropy,
-    TokenHash,
+    Actor, AuditAction, AuditOutcome, Caller, Clock, CredentialFault, Denial, EntropyError,
+    Principal, PrincipalId, SessionId, Subject, TokenHash,
 };
-use mcp_store::{AttemptLedger, LoginSession, SessionSelector, StoreError, StoredHash, TokenStore};
-use mcp_throttle::{AddressKey, DEFAULT_KEYS, Quota, RateLimiter};
+use mcp_store::{Change, LoginSession, SessionSelector, StoreError, StoredHash, TokenStore};
+use mcp_throttle::{AddressKey, RateLimiter};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::builder::AuthBuilder;
 use crate::check::USER_STORE;
 use crate::credential::{Issue, Jwt};
+use crate::elsewhere::{Door, Elsewhere};
 use crate::in_time::in_time;
 use crate::index::{Found, Index, Standing};
-use crate::keeper::{Keeper, Stores};
-use crate::login::{Attempt, Books, LoginRejection, Logins, OpenedSession};
+use crate::keeper::Keeper;
+use crate::login::{Attempt, LoginRejection, Logins, OpenedSession};
 use crate::recorder::Recorder;
 use crate::refusal::{Miss, Refusal};
-use crate::settings::Accounts;
-#[cfg(feature = "jwt")]
-use crate::settings::JwtSettings;
-
-/// One line for each credential, address and hour.
-const FIRST_USES: Quota = Quota { attempts: NonZeroU32::MIN, window: Duration::from_hours(1) };
 
 /// Somebody waits for the index to be as the stores are.
 pub(crate) struct Refresh {
@@ -42,6 +36,8 @@ pub(crate) struct Refresh {
 pub(crate) enum Wanted {
     /// That session, and all that was told of accounts.
     Session(SessionId),
+    /// These, and all that was told of accounts.
+    Named(Vec<Change>),
     /// Both stores, whole.
     Both,
 }
@@ -50,146 +46,15 @@ pub(crate) enum Wanted {
 /// same index.
 #[derive(Clone)]
 pub struct Auth {
-    index: Arc<Index>,
-    refreshes: mpsc::Sender<Refresh>,
-    failures: RateLimiter<AddressKey>,
+    pub(crate) index: Arc<Index>,
+    pub(crate) refreshes: mpsc::Sender<Refresh>,
+    pub(crate) failures: RateLimiter<AddressKey>,
     /// What was recorded: from where each credential was used, in which hour.
-    first_uses: RateLimiter<(TokenHash, AddressKey, u64)>,
-    recorder: Recorder,
-    logins: Option<Arc<Logins>>,
-    jwt: Option<Arc<Jwt>>,
-}
-
-/// Collects what an [`Auth`] is made of.
-pub struct AuthBuilder {
-    tokens: Arc<dyn TokenStore>,
-    clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
-    audit: Arc<dyn AuditLog>,
-    failures: Quota,
-    accounts: Option<Accounts>,
-    jwt: Option<Arc<Jwt>>,
-    stands_in: Option<Duration>,
-    needs_stores: bool,
-    attempts: Option<Arc<dyn AttemptLedger>>,
-}
-
-impl AuthBuilder {
-    /// The clock. Without this: the system's.
-    #[must_use]
-    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
-        self
-    }
-
-    /// The source of session tokens. Without this: the system's.
-    #[must_use]
-    pub fn entropy(mut self, entropy: Arc<dyn Entropy>) -> Self {
-        self.entropy = entropy;
-        self
-    }
-
-    /// Where every event is recorded. Without this: nowhere.
-    #[must_use]
-    pub fn audit(mut self, audit: Arc<dyn AuditLog>) -> Self {
-        self.audit = audit;
-        self
-    }
-
-    /// Bad tokens that an address may present. Without this: 100 in a minute. A good token is
-    /// never refused for its address.
-    #[must_use]
-    pub fn bearer_failures(mut self, quota: Quota) -> Self {
-        self.failures = quota;
-        self
-    }
-
-    /// How long what was read last stands in for a store that cannot be read, counted from when
-    /// that is noticed. Then every lease ends, and everybody gets [`Refusal::Down`] until the store
-    /// can be read again; until then, whoever is not known gets it, too: other servers may have let
-    /// him in. Zero: nothing stands in.
-    ///
-    /// Without this: for ever, and who is not known is refused. That is for stores of this server
-    /// alone, in which nothing is made without its knowledge.
-    #[must_use]
-    pub fn stands_in(mut self, limit: Duration) -> Self {
-        self.stands_in = Some(limit);
-        self
-    }
-
-    /// Opens without a look at the stores, which cannot be read yet. Until they can, nobody is let
-    /// in and nobody refused ([`Refusal::Down`]).
-    #[must_use]
-    pub fn opens_before_stores(mut self) -> Self {
-        self.needs_stores = false;
-        self
-    }
-
-    /// People may log in, too.
-    #[must_use]
-    pub fn accounts(mut self, accounts: Accounts) -> Self {
-        self.accounts = Some(accounts);
-        self
-    }
-
-    /// Sessions may be presented as JSON Web Tokens, too, and [`Issue::Configured`] makes them.
-    #[cfg(feature = "jwt")]
-    #[must_use]
-    pub fn jwt(mut self, settings: &JwtSettings) -> Self {
-        self.jwt = Some(Arc::new(Jwt::new(settings)));
-        self
-    }
-
-    /// Attempts to log in are kept in this ledger, which other servers have, too. Without this:
-    /// in memory. Servers that share accounts must share the ledger that lies beside them, or each
-    /// allows as many guesses as all of them may.
-    #[must_use]
-    pub fn attempts(mut self, shared: Arc<dyn AttemptLedger>) -> Self {
-        self.attempts = Some(shared);
-        self
-    }
-
-    /// Loads every credential, and returns the two halves. Nobody is let in unless the keeper
-    /// lives: run it, or `Auth` refuses everyone from the moment it is dropped.
-    ///
-    /// # Errors
-    /// [`OpenError`] when the stores cannot be read as a whole; there is no last good data yet. See
-    /// [`AuthBuilder::opens_before_stores`].
-    pub async fn open(self) -> Result<(Auth, Keeper), OpenError> {
-        let index = Arc::new(Index::closed());
-        // Few wait at once: those who make changes. More of them wait for a place in the queue.
-        let (refreshes, asked) = mpsc::channel(16);
-        let stores = Stores {
-            tokens: self.tokens,
-            accounts: self.accounts.as_ref().map(|accounts| Arc::clone(&accounts.store)),
-            idle: self.accounts.as_ref().and_then(|accounts| accounts.settings.session_idle),
-            stands_in: self.stands_in,
-            needed: self.needs_stores,
-        };
-        let keeper =
-            Keeper::open(stores, Arc::clone(&self.clock), Arc::clone(&index), asked).await?;
-        let recorder = Recorder::new(self.audit, Arc::clone(&self.clock));
-        let logins = match self.accounts {
-            None => None,
-            Some(Accounts { store, hasher, settings }) => {
-                let books = Books { store, shared: self.attempts };
-                let index = Arc::clone(&index);
-                let (clock, entropy, recorder) = (self.clock, self.entropy, recorder.clone());
-                let logins = Logins::new(books, hasher, settings, index, clock, entropy, recorder)?;
-                Some(Arc::new(logins.with_jwt(self.jwt.clone())))
-            }
-        };
-        let failures = RateLimiter::new(self.failures, DEFAULT_KEYS);
-        let first_uses = RateLimiter::new(FIRST_USES, DEFAULT_KEYS);
-        let jwt = self.jwt;
-        Ok((Auth { index, refreshes, failures, first_uses, recorder, logins, jwt }, keeper))
-    }
-}
-
-impl fmt::Debug for AuthBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AuthBuilder").finish_non_exhaustive()
-    }
+    pub(crate) first_uses: RateLimiter<(TokenHash, AddressKey, u64)>,
+    pub(crate) recorder: Recorder,
+    pub(crate) logins: Option<Arc<Logins>>,
+    pub(crate) jwt: Option<Arc<Jwt>>,
+    pub(crate) elsewhere: Option<Arc<Elsewhere>>,
 }
 
 impl Auth {
@@ -200,21 +65,7 @@ impl Auth {
     /// Starts an `Auth` over these tokens.
     #[must_use]
     pub fn builder(tokens: Arc<dyn TokenStore>) -> AuthBuilder {
-        AuthBuilder {
-            tokens,
-            clock: Arc::new(SystemClock),
-            entropy: Arc::new(SystemEntropy),
-            audit: Arc::new(NoAudit),
-            failures: Quota {
-                attempts: NonZeroU32::new(100).unwrap_or(NonZeroU32::MIN),
-                window: Duration::from_mins(1),
-            },
-            accounts: None,
-            jwt: None,
-            stands_in: None,
-            needs_stores: true,
-            attempts: None,
-        }
+        AuthBuilder::new(tokens)
     }
 
     /// Tokens and nothing else, by that clock.
@@ -235,7 +86,8 @@ impl Auth {
     /// [`Denial::BadCredential`]: unknown, expired by its record (swept or not), or, when the
     /// keeper has stopped, ended. Clients must not see the difference. [`Refusal::Down`].
     pub fn bearer(&self, presented: &[u8], now: SystemTime) -> Result<Arc<Principal>, Refusal> {
-        self.find(presented, now).map(|found| found.principal).map_err(Refusal::from)
+        let found = self.find_at(Door::Common, presented, now);
+        found.map(|found| found.principal).map_err(Refusal::from)
     }
 
     /// The same for somebody at the door: failures count against his address, and are recorded;
@@ -250,23 +102,21 @@ impl Auth {
         caller: &Caller,
         now: SystemTime,
     ) -> Result<Arc<Principal>, Refusal> {
-        self.receive(self.find(presented, now), caller, now)
+        self.admit_at(Door::Common, presented, caller, now)
     }
 
-    /// The same at the one door that also lets in whoever must change his password first.
-    ///
-    /// # Errors
-    /// As [`Auth::admit`].
-    pub(crate) fn admit_to_change(
+    /// The same at that door.
+    pub(crate) fn admit_at(
         &self,
+        door: Door,
         presented: &[u8],
         caller: &Caller,
         now: SystemTime,
     ) -> Result<Arc<Principal>, Refusal> {
-        self.receive(self.find_any(presented, now), caller, now)
+        self.receive(self.find_at(door, presented, now), caller, now)
     }
 
-    fn receive(
+    pub(crate) fn receive(
         &self,
         found: Result<Found, Miss>,
         caller: &Caller,
@@ -289,23 +139,24 @@ impl Auth {
             Ok(()) => Denial::BadCredential(fault),
             Err(refusal) => Denial::TooManyAttempts { retry_after: refusal.retry_after },
         };
-        let actor = Actor::Caller(caller.clone(), None);
-        let outcome = AuditOutcome::Refused(denial.code());
-        self.recorder.tell_at(now, AuditAction::Bearer, outcome, Subject::None, actor);
+        self.record_denial(&denial, caller, now);
         denial
     }
 
-    /// What opens the common doors. A session for the change of a password is unknown there.
-    fn find(&self, presented: &[u8], now: SystemTime) -> Result<Found, Miss> {
-        let found = self.find_any(presented, now)?;
-        match found.principal.id {
-            PrincipalId::Token(_) | PrincipalId::Session(_) | PrincipalId::Local => Ok(found),
-            PrincipalId::PasswordChange(_) => Err(Miss::Fault(CredentialFault::Unknown)),
-        }
+    pub(crate) fn record_denial(&self, denial: &Denial, caller: &Caller, now: SystemTime) {
+        let actor = Actor::Caller(caller.clone(), None);
+        let outcome = AuditOutcome::Refused(denial.code());
+        self.recorder.tell_at(now, AuditAction::Bearer, outcome, Subject::None, actor);
     }
 
-    fn find_any(&self, presented: &[u8], now: SystemTime) -> Result<Found, Miss> {
-        match self.index.standing() {
+    /// What opens that door.
+    pub(crate) fn find_at(
+        &self,
+        door: Door,
+        presented: &[u8],
+        now: SystemTime,
+    ) -> Result<Found, Miss> {
+        let found = match self.index.standing() {
             Standing::Sure => self.judge(presented, now).map_err(Miss::Fault),
             // What it does not know, a store may.
             Standing::In => self.judge(presented, now).map_err(|fault| match fault {
@@ -313,7 +164,8 @@ impl Auth {
                 other => Miss::Fault(other),
             }),
             Standing::Fallen => Err(Miss::Unsure),
-        }
+        };
+        found.and_then(|found| door.opens_to(found))
     }
 
     fn judge(&self, presented: &[u8], now: SystemTime) -> Result<Found, CredentialFault> {
@@ -458,11 +310,18 @@ impl Auth {
     }
 
     async fn read_again(&self, what: Wanted) -> Result<(), RefreshError> {
-        let (done, answer) = oneshot::channel();
-        let asked = Refresh { what, done };
-        self.refreshes.send(asked).await.map_err(|_| RefreshError::Stopped)?;
-        answer.await.map_err(|_| RefreshError::Stopped)?.map_err(RefreshError::Store)
+        read_again(&self.refreshes, what).await
     }
+}
+
+/// Waits until the keeper has read it.
+pub(crate) async fn read_again(
+    keeper: &mpsc::Sender<Refresh>,
+    what: Wanted,
+) -> Result<(), RefreshError> {
+    let (done, answer) = oneshot::channel();
+    keeper.send(Refresh { what, done }).await.map_err(|_| RefreshError::Stopped)?;
+    answer.await.map_err(|_| RefreshError::Stopped)?.map_err(RefreshError::Store)
 }
 
 impl fmt::Debug for Auth {

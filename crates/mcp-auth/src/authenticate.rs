@@ -1,13 +1,26 @@
 //! What a door needs of whoever stands at it.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use mcp_identity::{Caller, CredentialFault, Denial, LeaseEnd, Principal};
 
 use crate::auth::Auth;
+use crate::elsewhere::Door;
 use crate::refusal::Refusal;
+
+/// What a door says: whom it lets in.
+pub enum Answer {
+    /// It is known.
+    Now(Result<Arc<Principal>, Refusal>),
+    /// Whoever may know is asked first.
+    Later(Asked),
+}
+
+/// What is known once somebody was asked. Ends soon, whoever does not answer.
+pub type Asked = Pin<Box<dyn Future<Output = Result<Arc<Principal>, Refusal>> + Send>>;
 
 /// Decides who is let in. On the path of every request: answers from memory, at once.
 ///
@@ -24,6 +37,14 @@ pub trait Authenticate: Send + Sync {
         caller: &Caller,
         now: SystemTime,
     ) -> Result<Arc<Principal>, Refusal>;
+
+    /// The same for whoever can wait. What is known is answered at once, and what is not may be
+    /// known to another server that lets people in by the same stores.
+    ///
+    /// Without an implementation: nobody else knows more.
+    fn ask(&self, presented: &[u8], caller: &Caller, now: SystemTime) -> Answer {
+        Answer::Now(self.authenticate(presented, caller, now))
+    }
 
     /// What becomes of somebody who presented something that is no token at all.
     fn malformed(&self, caller: &Caller, now: SystemTime) -> Denial {
@@ -45,6 +66,10 @@ impl Authenticate for Auth {
         now: SystemTime,
     ) -> Result<Arc<Principal>, Refusal> {
         self.admit(presented, caller, now)
+    }
+
+    fn ask(&self, presented: &[u8], caller: &Caller, now: SystemTime) -> Answer {
+        self.ask_at(Door::Common, presented, caller, now)
     }
 
     fn malformed(&self, caller: &Caller, now: SystemTime) -> Denial {
@@ -72,7 +97,11 @@ impl Authenticate for PasswordChangeDoor {
         caller: &Caller,
         now: SystemTime,
     ) -> Result<Arc<Principal>, Refusal> {
-        self.0.admit_to_change(presented, caller, now)
+        self.0.admit_at(Door::PasswordChange, presented, caller, now)
+    }
+
+    fn ask(&self, presented: &[u8], caller: &Caller, now: SystemTime) -> Answer {
+        self.0.ask_at(Door::PasswordChange, presented, caller, now)
     }
 
     fn malformed(&self, caller: &Caller, now: SystemTime) -> Denial {
@@ -110,6 +139,15 @@ impl Authenticate for OpenDoor {
 
     fn stranger(&self) -> Option<Arc<Principal>> {
         Some(Arc::clone(&self.principal))
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Now(known) => f.debug_tuple("Now").field(known).finish(),
+            Self::Later(_) => f.write_str("Later(…)"),
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use crate::in_time::{LIMIT, in_time, within};
 use crate::index::Index;
 use crate::ledger::Ledger;
 use crate::people::People;
-use crate::reread::Named;
+use crate::reread::{Named, Wishes};
 
 /// How long until the wall clock is looked at again, however far the next expiry: it may jump.
 const RECHECK: Duration = Duration::from_secs(30);
@@ -252,21 +252,16 @@ impl Keeper {
         while let Ok(another) = self.asked.try_recv() {
             waiting.push(another);
         }
-        let (mut named, mut both) = (Named::default(), false);
-        for refresh in &waiting {
-            match &refresh.what {
-                Wanted::Session(id) => named.add(Change::Session(id.clone())),
-                Wanted::Both => both = true,
-            }
-        }
-        let tokens = if both { self.read_tokens().await } else { Ok(()) };
-        let accounts = if both { self.read_accounts().await } else { self.read_named(named).await };
+        let Wishes { named, tokens, accounts } = Wishes::of(&waiting);
+        let tokens = if tokens { self.read_tokens().await } else { Ok(()) };
+        let accounts =
+            if accounts { self.read_accounts().await } else { self.read_named(named).await };
         // Before it is said that all is in force: until then nobody might be let in.
         self.mind_outages().await;
         for Refresh { what, done } in waiting {
             let outcome = match what {
                 Wanted::Session(_) => accounts.clone(),
-                Wanted::Both => tokens.clone().and(accounts.clone()),
+                Wanted::Named(_) | Wanted::Both => tokens.clone().and(accounts.clone()),
             };
             // Gone: nobody waits any more, and the change is in force all the same.
             let _ = done.send(outcome);

@@ -8,6 +8,10 @@
 //! as long as [`AuthBuilder::stands_in`] says, and then nobody is let in and nobody refused
 //! ([`Refusal::Down`]).
 //!
+//! Where other servers write to the stores, too, a credential that this one does not know is asked
+//! for once before it is refused ([`AuthBuilder::shared`]). Whoever can wait for that asks
+//! [`Authenticate::ask`].
+//!
 //! With [`Accounts`], people log in, too: [`Auth::log_in`] gives a session for a name and a
 //! password, whose token opens the same doors. It tells nobody whether a name exists, and looks at
 //! no more guesses than its limits say, however parallel they come.
@@ -85,8 +89,10 @@
 
 mod auth;
 mod authenticate;
+mod builder;
 mod check;
 mod credential;
+mod elsewhere;
 mod in_time;
 mod index;
 mod keeper;
@@ -100,8 +106,9 @@ mod reread;
 mod settings;
 mod share;
 
-pub use auth::{Auth, AuthBuilder, OpenError, RefreshError};
-pub use authenticate::{Authenticate, OpenDoor, PasswordChangeDoor};
+pub use auth::{Auth, OpenError, RefreshError};
+pub use authenticate::{Answer, Asked, Authenticate, OpenDoor, PasswordChangeDoor};
+pub use builder::AuthBuilder;
 pub use credential::Issue;
 pub use keeper::Keeper;
 pub use login::{Attempt, LoginRejection, OpenedSession};

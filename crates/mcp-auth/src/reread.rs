@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 use mcp_identity::{SessionId, UserName};
 use mcp_store::{Account, AccountStore, Change, Changes, LoginSession, StoreError};
 
+use crate::auth::{Refresh, Wanted};
+
 /// So many are read one by one; of more, all that there is.
 const MOST: usize = 32;
 
@@ -22,6 +24,38 @@ pub(crate) struct Named {
 pub(crate) struct Reread {
     pub(crate) users: Vec<(UserName, Option<Account>)>,
     pub(crate) sessions: Vec<(SessionId, Option<LoginSession>)>,
+}
+
+/// What all who wait want to be read.
+#[derive(Default)]
+pub(crate) struct Wishes {
+    pub(crate) named: Named,
+    /// The tokens, of which a part is not read by itself.
+    pub(crate) tokens: bool,
+    /// All of accounts.
+    pub(crate) accounts: bool,
+}
+
+impl Wishes {
+    pub(crate) fn of(waiting: &[Refresh]) -> Self {
+        let mut wishes = Self::default();
+        for refresh in waiting {
+            match &refresh.what {
+                Wanted::Session(id) => wishes.named.add(Change::Session(id.clone())),
+                Wanted::Named(changes) => changes.iter().for_each(|change| wishes.add(change)),
+                Wanted::Both => (wishes.tokens, wishes.accounts) = (true, true),
+            }
+        }
+        wishes
+    }
+
+    fn add(&mut self, change: &Change) {
+        match change {
+            Change::Token(_) => self.tokens = true,
+            Change::Everything => (self.tokens, self.accounts) = (true, true),
+            Change::User(_) | Change::Session(_) => self.named.add(change.clone()),
+        }
+    }
 }
 
 impl Named {

@@ -7,6 +7,7 @@
 mod admission;
 mod audit;
 mod bearer;
+mod elsewhere;
 mod idle;
 #[cfg(feature = "jwt")]
 mod jwt;

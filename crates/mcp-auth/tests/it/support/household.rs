@@ -63,7 +63,17 @@ impl Household {
         cost: u32,
         adorned: impl FnOnce(AuthBuilder) -> AuthBuilder,
     ) -> Self {
-        let store = Arc::new(Register::default());
+        Self::over(Register::default(), settings, cost, adorned).await
+    }
+
+    /// The same over that store.
+    pub(crate) async fn over(
+        store: Register,
+        settings: LoginSettings,
+        cost: u32,
+        adorned: impl FnOnce(AuthBuilder) -> AuthBuilder,
+    ) -> Self {
+        let store = Arc::new(store);
         let clock = Arc::new(JumpingClock::new());
         let audit = Arc::new(Recorded::default());
         let hashing = Settings {

@@ -19,9 +19,9 @@ use std::time::{Duration, SystemTime};
 use mcp_auth::{Auth, Keeper, OpenError};
 use mcp_identity::{Caller, Clock, RequestId, TokenHash, TokenId};
 use mcp_store::{
-    BoxFuture, ChangeSender, Changes, InsertRejection, MemoryTokens, RemoveRejection,
-    RotateRejection, Rotated, Rotation, StoreError, StoreErrorKind, TokenRecord, TokenSelector,
-    TokenStore,
+    BoxFuture, Change, ChangeSender, Changes, InsertRejection, MemoryTokens, RemoveRejection,
+    RotateRejection, Rotated, Rotation, SharedStore, StoreError, StoreErrorKind, TokenRecord,
+    TokenSelector, TokenStore,
 };
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -141,6 +141,7 @@ pub(crate) struct Tokens {
     kept: MemoryTokens,
     mood: Mutex<Mood>,
     readings: AtomicUsize,
+    silent: ChangeSender,
 }
 
 #[derive(Clone, Default)]
@@ -153,8 +154,10 @@ pub(crate) enum Mood {
     Hung,
     /// Each reading is a bug.
     Mad,
-    /// Says nothing of its changes.
+    /// Says nothing of its changes any more.
     Mute,
+    /// Says nothing of its changes yet.
+    Silent,
 }
 
 impl Tokens {
@@ -183,7 +186,7 @@ impl TokenStore for Tokens {
     fn all(&self) -> BoxFuture<'_, Result<Vec<TokenRecord>, StoreError>> {
         self.readings.fetch_add(1, Ordering::Relaxed);
         match self.mood() {
-            Mood::Well | Mood::Mute => self.kept.all(),
+            Mood::Well | Mood::Mute | Mood::Silent => self.kept.all(),
             Mood::Down(fault) => Box::pin(async { Err(fault) }),
             Mood::Hung => Box::pin(std::future::pending()),
             Mood::Mad => panic!("a bug of the store"),
@@ -220,7 +223,18 @@ impl TokenStore for Tokens {
     fn changes(&self) -> Changes {
         match self.mood() {
             Mood::Mute => ChangeSender::new().listen(),
+            Mood::Silent => self.silent.listen(),
             _ => self.kept.changes(),
         }
+    }
+}
+
+impl SharedStore for Tokens {
+    fn changes_behind<'a>(
+        &'a self,
+        hashes: &'a [TokenHash],
+        now: SystemTime,
+    ) -> BoxFuture<'a, Result<Vec<Change>, StoreError>> {
+        self.kept.changes_behind(hashes, now)
     }
 }

@@ -4,11 +4,11 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
-use mcp_identity::{SessionId, UserName};
+use mcp_identity::{SessionId, TokenHash, UserName};
 use mcp_store::{
-    Account, AccountStore, AddRejection, AdminsLeft, BoxFuture, Changes, EditRejection, Login,
-    LoginSession, MemoryAccounts, OpenRejection, Opened, Opening, SessionSelector, StoreError,
-    UserEdit, UserRecord,
+    Account, AccountStore, AddRejection, AdminsLeft, BoxFuture, Change, ChangeSender, Changes,
+    EditRejection, Login, LoginSession, MemoryAccounts, OpenRejection, Opened, Opening,
+    SessionSelector, SharedStore, StoreError, UserEdit, UserRecord,
 };
 use mcp_throttle::{Failure, LockoutPolicy, Ticket};
 use tokio::sync::watch;
@@ -26,6 +26,10 @@ pub(crate) struct Register {
     guessed_wrong: AtomicUsize,
     touched: AtomicUsize,
     read_whole: AtomicUsize,
+    /// How many digests each question was about.
+    questions: Mutex<Vec<usize>>,
+    /// Of which nobody hears, if there is one.
+    silent: Option<ChangeSender>,
 }
 
 /// Where somebody can be held up.
@@ -39,9 +43,21 @@ pub(crate) enum Step {
     Opening,
     /// What is over is about to be forgotten.
     Sweeping,
+    /// What lies behind digests was found, and is not told yet.
+    Asked,
 }
 
 impl Register {
+    /// Says nothing of its changes.
+    pub(crate) fn silent() -> Self {
+        Self { silent: Some(ChangeSender::new()), ..Self::default() }
+    }
+
+    /// How many digests each question was about that was asked since this was called before.
+    pub(crate) fn questions(&self) -> Vec<usize> {
+        std::mem::take(&mut *self.questions.lock().unwrap())
+    }
+
     /// Fails from now on, or works again.
     pub(crate) fn turn(&self, fault: Option<StoreError>) {
         *self.fault.lock().unwrap() = fault;
@@ -246,6 +262,25 @@ impl AccountStore for Register {
     }
 
     fn changes(&self) -> Changes {
-        self.kept.changes()
+        match &self.silent {
+            Some(silent) => silent.listen(),
+            None => self.kept.changes(),
+        }
+    }
+}
+
+impl SharedStore for Register {
+    fn changes_behind<'a>(
+        &'a self,
+        hashes: &'a [TokenHash],
+        now: SystemTime,
+    ) -> BoxFuture<'a, Result<Vec<Change>, StoreError>> {
+        Box::pin(async move {
+            self.questions.lock().unwrap().push(hashes.len());
+            self.check()?;
+            let found = self.kept.changes_behind(hashes, now).await;
+            self.pass(Step::Asked).await;
+            found
+        })
     }
 }
