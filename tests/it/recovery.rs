@@ -539,7 +539,7 @@ fn a_link_that_one_server_sent_sets_the_password_for_all_over_one_postgresql() {
     installation.add_user("alice", PASSWORD);
     address(&installation, "alice", "alice@example.com");
     let session = log_in(one, "alice", PASSWORD).unwrap();
-    assert!(support::eventually(|| opens(other, &session)));
+    assert!(opens(other, &session));
     assert_eq!(forgot(one, "alice@example.com").status, 200);
     let path = path_in(&mail.letter());
     assert_eq!(reset_by_form(other, &path, NEW, NEW).status, 200);

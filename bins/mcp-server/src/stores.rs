@@ -15,7 +15,7 @@ use mcp_config::{Config, HttpAuthConfig, Loaded, PasswordAlgorithm, PasswordsCon
 use mcp_identity::{AuditLog, Clock, Entropy, NoAudit, Password, SigningSecret};
 use mcp_password::{Algorithm, Asker, Hasher};
 use mcp_store::{
-    AttemptLedger, AuditEvents, RecoveryStore, StoreError, StoreErrorKind, TokenStore,
+    AttemptLedger, AuditEvents, RecoveryStore, SharedStore, StoreError, StoreErrorKind, TokenStore,
 };
 use mcp_store_file::{AuditFile, AuditFileSettings, FileEvents};
 use mcp_throttle::{LockoutPolicy, Quota};
@@ -67,8 +67,8 @@ struct Stores {
     tokens: Arc<dyn TokenStore>,
     /// Who judges logins, and where lost passwords are found again. `None`: nobody has an account.
     accounts: Option<(Accounts, Place)>,
-    /// The attempts to log in that servers have in common; `None`: there is one server.
-    attempts: Option<Arc<dyn AttemptLedger>>,
+    /// What servers have in common; `None`: there is one.
+    common: Option<Common>,
     /// What happened to them.
     record: Record,
     states: Vec<StoreState>,
@@ -76,6 +76,14 @@ struct Stores {
     stands_in: Option<Duration>,
     /// Not: the server starts without them, and knows nobody yet.
     can_be_read: bool,
+}
+
+/// What servers on the same stores have in common.
+struct Common {
+    /// The attempts to log in.
+    attempts: Arc<dyn AttemptLedger>,
+    /// What is asked for credentials that another one made.
+    shared: Arc<dyn SharedStore>,
 }
 
 /// Opens the stores of credentials: removes what has expired, says what they hold, and starts what
@@ -102,16 +110,11 @@ pub(crate) async fn open(
     if let Some(accounts) = &accounts {
         builder = builder.accounts(accounts.clone());
     }
-    if let Some(attempts) = stores.attempts {
-        builder = builder.attempts(attempts);
+    if let Some(Common { attempts, shared }) = stores.common {
+        builder = builder.attempts(attempts).shared(shared);
     }
     let auth = start_auth(builder, &config.http.auth, around).await?;
-    for state in &stores.states {
-        if let StoreState::Channel(channel) = state {
-            let minding = postgres::mind(channel.clone(), auth.clone(), around.shutdown.clone());
-            around.tasks.start("user store", minding);
-        }
-    }
+    mind_channels(&stores.states, &auth, around);
     let recovery = match place {
         Some(place) => {
             let (auth, audit) = (auth.clone(), Arc::clone(&audit));
@@ -121,6 +124,16 @@ pub(crate) async fn open(
     };
     let record = Record { log: audit, events };
     Ok(Opened { auth, accounts, states: stores.states, record, recovery })
+}
+
+/// Starts what has the index asked again where word of changes no longer comes.
+fn mind_channels(states: &[StoreState], auth: &Auth, around: &mut Surroundings<'_>) {
+    for state in states {
+        if let StoreState::Channel(channel) = state {
+            let minding = postgres::mind(channel.clone(), auth.clone(), around.shutdown.clone());
+            around.tasks.start("user store", minding);
+        }
+    }
 }
 
 /// Reads the stores for the first time, and starts what keeps the index as they are.

@@ -29,6 +29,11 @@ impl<F, R> MaybeAnswered<F, R> {
         Self { state: State::Waiting { inner } }
     }
 
+    /// It is not known yet which: pending until it is replaced.
+    pub(crate) fn undecided() -> Self {
+        Self { state: State::Answered { response: None } }
+    }
+
     /// The service below is not asked.
     pub(crate) fn answered(response: Response<R>) -> Self {
         Self { state: State::Answered { response: Some(Box::new(response)) } }
@@ -44,7 +49,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
             Projected::Waiting { inner } => inner.poll(cx),
-            // Polled again after it was given: a caller's mistake, and nothing to say any more.
+            // Undecided; or polled again after it was given, a caller's mistake: nothing to say.
             Projected::Answered { response } => match response.take() {
                 Some(response) => Poll::Ready(Ok(*response)),
                 None => Poll::Pending,

@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Request, Response};
-use mcp_auth::{Authenticate, Refusal};
+use mcp_auth::{Answer, Asked, Authenticate, Refusal};
 use mcp_identity::{Caller, Clock, CredentialFault, Denial, EndReason, Principal, RequestId};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
@@ -28,6 +28,9 @@ const ASK_AGAIN: Duration = Duration::from_secs(5);
 /// header goes out of the request, so that nothing below can log it or pass it on. A bad one is
 /// answered here. A stranger, who presents nothing, passes without a principal: what he may
 /// reach is decided below ([`RequireAuthLayer`](crate::RequireAuthLayer), or the handler).
+///
+/// Where other servers let people in, too, a request may wait until the store that they share has
+/// been asked ([`Authenticate::ask`]). The service below is cloned for it.
 ///
 /// While a request runs it waits on its principal's lease: revoked in the middle, it is cut, the
 /// work below dropped, and answered 401, or 503 where nobody knows any more whether it holds. A body
@@ -66,20 +69,14 @@ impl AuthLayer {
     }
 
     /// `None`: a stranger.
-    fn judge(
-        &self,
-        headers: &HeaderMap,
-        caller: Option<&Caller>,
-    ) -> Result<Option<Arc<Principal>>, Refusal> {
-        let Some(presented) = presented(headers).transpose() else {
-            return Ok(self.door.stranger());
-        };
+    fn judge(&self, headers: &HeaderMap, caller: Option<&Caller>) -> Option<Answer> {
+        let presented = presented(headers).transpose()?;
         let now = self.clock.now();
         let from = caller.map_or_else(|| Cow::Owned(unknown_caller()), Cow::Borrowed);
-        match presented {
-            Ok(token) => self.door.authenticate(token, &from, now).map(Some),
-            Err(Malformed) => Err(self.door.malformed(&from, now).into()),
-        }
+        Some(match presented {
+            Ok(token) => self.door.ask(token, &from, now),
+            Err(Malformed) => Answer::Now(Err(self.door.malformed(&from, now).into())),
+        })
     }
 }
 
@@ -106,38 +103,32 @@ pub struct AuthService<S> {
 
 impl<S, B, R> Service<Request<B>> for AuthService<S>
 where
-    S: Service<Request<B>, Response = Response<R>>,
+    S: Service<Request<B>, Response = Response<R>> + Clone,
     R: From<Bytes>,
 {
     type Response = Response<R>;
     type Error = S::Error;
-    type Future = AuthFuture<S::Future, R>;
+    type Future = AuthFuture<S, B, R>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let render = self.layer.render;
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let mut answer = AuthFuture::undecided(self.layer.render);
         match self.layer.judge(request.headers(), request.extensions().get()) {
-            Err(refusal) => {
-                let answered = MaybeAnswered::answered(match refusal {
-                    Refusal::Denied(denial) => denial::respond(denial, render),
-                    Refusal::Down { retry_after } => denial::unavailable(retry_after, render),
-                });
-                AuthFuture { inner: answered, lease: None, render }
-            }
-            Ok(found) => {
-                let cut_short = found.as_ref().filter(|_| !self.layer.outlasting);
-                let lease = cut_short.map(|principal| LeaseWait::new(&principal.lease));
-                if let Some(principal) = found {
-                    request.headers_mut().remove(AUTHORIZATION);
-                    request.extensions_mut().insert(principal);
-                }
-                let inner = MaybeAnswered::waiting(self.inner.call(request));
-                AuthFuture { inner, lease, render }
+            None => answer.let_in(self.layer.door.stranger(), self, request),
+            Some(Answer::Now(Ok(principal))) => answer.let_in(Some(principal), self, request),
+            Some(Answer::Now(Err(refusal))) => answer.refuse(refusal),
+            Some(Answer::Later(asked)) => {
+                // The one that is ready waits; its clone gets ready for the next request.
+                let inner = self.inner.clone();
+                let inner = std::mem::replace(&mut self.inner, inner);
+                let service = AuthService { inner, layer: self.layer.clone() };
+                answer.asking = Some(Box::new(Asking { asked, service, request }));
             }
         }
+        answer
     }
 }
 
@@ -182,23 +173,101 @@ fn bearer(value: &HeaderValue) -> Result<&[u8], Malformed> {
 
 pin_project! {
     /// The future of [`AuthService`]: the response, or 401 when the lease ends first.
-    pub struct AuthFuture<F, R> {
+    pub struct AuthFuture<S, B, R>
+    where
+        S: Service<Request<B>>,
+    {
+        // On the heap: few wait, and the future of a good token is as small as without it.
+        asking: Option<Box<Asking<S, B>>>,
         #[pin]
-        inner: MaybeAnswered<F, R>,
+        inner: MaybeAnswered<S::Future, R>,
         lease: Option<LeaseWait>,
         render: RenderBody,
     }
 }
 
-impl<F, R, E> Future for AuthFuture<F, R>
+/// A request that waits until it is known whose it is.
+struct Asking<S, B> {
+    asked: Asked,
+    service: AuthService<S>,
+    request: Request<B>,
+}
+
+impl<S, B, R> AuthFuture<S, B, R>
 where
-    F: Future<Output = Result<Response<R>, E>>,
+    S: Service<Request<B>, Response = Response<R>>,
     R: From<Bytes>,
 {
-    type Output = Result<Response<R>, E>;
+    fn undecided(render: RenderBody) -> Self {
+        Self { asking: None, inner: MaybeAnswered::undecided(), lease: None, render }
+    }
+
+    fn refuse(&mut self, refusal: Refusal) {
+        self.inner = MaybeAnswered::answered(refused(refusal, self.render));
+    }
+
+    fn let_in(
+        &mut self,
+        found: Option<Arc<Principal>>,
+        service: &mut AuthService<S>,
+        request: Request<B>,
+    ) {
+        let (lease, inner) = service.pass(found, request);
+        (self.lease, self.inner) = (lease, inner);
+    }
+}
+
+impl<S> AuthService<S> {
+    /// Hands a request on, with whoever sends it.
+    fn pass<B, R>(
+        &mut self,
+        found: Option<Arc<Principal>>,
+        mut request: Request<B>,
+    ) -> (Option<LeaseWait>, MaybeAnswered<S::Future, R>)
+    where
+        S: Service<Request<B>, Response = Response<R>>,
+    {
+        let cut_short = found.as_ref().filter(|_| !self.layer.outlasting);
+        let lease = cut_short.map(|principal| LeaseWait::new(&principal.lease));
+        if let Some(principal) = found {
+            request.headers_mut().remove(AUTHORIZATION);
+            request.extensions_mut().insert(principal);
+        }
+        (lease, MaybeAnswered::waiting(self.inner.call(request)))
+    }
+}
+
+fn refused<R: From<Bytes>>(refusal: Refusal, render: RenderBody) -> Response<R> {
+    match refusal {
+        Refusal::Denied(denial) => denial::respond(denial, render),
+        Refusal::Down { retry_after } => denial::unavailable(retry_after, render),
+    }
+}
+
+impl<S, B, R> Future for AuthFuture<S, B, R>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    R: From<Bytes>,
+{
+    type Output = Result<Response<R>, S::Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
+        if let Some(asking) = this.asking {
+            let Poll::Ready(known) = asking.asked.as_mut().poll(cx) else { return Poll::Pending };
+            let Some(asking) = this.asking.take() else { return Poll::Pending };
+            let Asking { mut service, request, .. } = *asking;
+            match known {
+                Ok(principal) => {
+                    let (lease, inner) = service.pass(Some(principal), request);
+                    *this.lease = lease;
+                    this.inner.set(inner);
+                }
+                Err(refusal) => {
+                    this.inner.set(MaybeAnswered::answered(refused(refusal, *this.render)));
+                }
+            }
+        }
         // Asked first: a credential that has ended starts nothing more.
         if !this.lease.as_ref().is_some_and(LeaseWait::is_ended) {
             if let Poll::Ready(outcome) = this.inner.as_mut().poll(cx) {

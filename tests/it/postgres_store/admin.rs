@@ -66,7 +66,7 @@ fn tokens_are_made_listed_rotated_and_removed_while_a_server_runs() {
     let server = installation.start();
     let to = server.address();
     let token = installation.add_token(&["--expiry", "30d", "--database", "shop"]);
-    assert!(support::eventually(|| opens(to, &token)));
+    assert!(opens(to, &token));
     let listed = out(&installation.admin(&["tokens", "list"]));
     assert!(listed.starts_with("API Tokens:\n===========\n\nID: token-"), "{listed}");
     assert!(listed.contains("Status: Valid") && listed.ends_with("Total tokens: 1\n"), "{listed}");

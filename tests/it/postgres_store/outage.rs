@@ -45,6 +45,19 @@ fn who_is_known_goes_on_while_it_is_down_and_nobody_is_refused_for_it() {
 }
 
 #[test]
+fn what_nobody_can_tell_is_no_denial_from_the_first_request_of_an_outage_on() {
+    let (mut installation, server) = served("");
+    let to = server.address();
+    let nobodys = "O9ms9jqTfUdy-DIjvpFWeqd_yH_NEj7me0mgOnOjGdQ=";
+    assert_eq!(status(to, nobodys), 401);
+    installation.postgres_mut().stop();
+    let unknown = Request::raw_mcp(LIST).bearer(nobodys).send(to);
+    assert!(is_unavailable(&unknown), "another server may have made it: {}", unknown.status);
+    installation.postgres_mut().resume().unwrap();
+    assert!(eventually(|| status(to, nobodys) == 401));
+}
+
+#[test]
 fn what_is_known_stands_in_for_no_longer_than_it_may() {
     let (mut installation, server) = served("  cache_max_stale: 1s\n");
     let to = server.address();

@@ -27,8 +27,8 @@ pub(super) async fn open(
             Some(accounts_in(store, &loaded.config, around).await?)
         }
     };
-    let (attempts, stands_in) = (None, None);
-    Ok(Stores { tokens, accounts, attempts, record, states, stands_in, can_be_read: true })
+    let (common, stands_in) = (None, None);
+    Ok(Stores { tokens, accounts, common, record, states, stands_in, can_be_read: true })
 }
 
 async fn open_tokens(

@@ -15,7 +15,9 @@ use mcp_store_postgres::{
 
 use super::first_contact::FirstContact;
 use super::first_users::{self, FirstUsers};
-use super::{Record, Stores, Surroundings, accounts_in, open_audit, refuse, remove_expired};
+use super::{
+    Common, Record, Stores, Surroundings, accounts_in, open_audit, refuse, remove_expired,
+};
 use crate::fault::StartFault;
 use crate::health::StoreState;
 use crate::tasks::Shutdown;
@@ -57,11 +59,12 @@ pub(super) async fn open(
     }
     describe(&config.users);
     let attempts = Arc::new(store.attempts(accounts.0.settings.attempt_limits()));
+    let shared = Arc::<PostgresStore>::clone(&store);
     let states = vec![StoreState::Channel(channel)];
     Ok(Stores {
         tokens: store,
         accounts: Some(accounts),
-        attempts: Some(attempts),
+        common: Some(Common { attempts, shared }),
         record,
         states,
         stands_in: Some(stands_in(config)),

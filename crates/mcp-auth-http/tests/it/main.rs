@@ -6,6 +6,7 @@
 mod authenticate;
 mod axum;
 mod client_address;
+mod elsewhere;
 mod host_origin;
 mod leased_body;
 mod limits;

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
-use mcp_auth::{Accounts, Attempt, Auth, LoginSettings, OpenedSession};
+use mcp_auth::{Accounts, Attempt, Auth, Keeper, LoginSettings, OpenedSession};
 use mcp_identity::{
     Caller, Clock as _, Password, RequestId, SystemClock, SystemEntropy, TokenHash, TokenId,
     UserName,
@@ -101,6 +101,29 @@ pub(crate) const PASSWORD: &str = "correct horse battery staple";
 
 /// A house in which Alice has an account, and her sessions last so long.
 pub(crate) async fn house_of_alice(session_ttl: Duration) -> House {
+    let (_, accounts) = alice(session_ttl).await;
+    let store = Arc::new(MemoryTokens::new());
+    let builder = Auth::builder(store.clone()).accounts(accounts);
+    let (auth, keeper) = builder.open().await.unwrap();
+    let keeping = tokio::spawn(keeper.run(std::future::pending()));
+    House { store, auth, keeping }
+}
+
+/// The same, and another server of hers, whose keeper has heard of nothing as long as nobody runs
+/// it.
+pub(crate) async fn two_houses_of_alice() -> (House, Auth, Keeper) {
+    let (people, accounts) = alice(Duration::from_hours(1)).await;
+    let store = Arc::new(MemoryTokens::new());
+    let builder = Auth::builder(store.clone()).accounts(accounts.clone());
+    let (auth, keeper) = builder.open().await.unwrap();
+    let keeping = tokio::spawn(keeper.run(std::future::pending()));
+    let other = Auth::builder(store.clone()).accounts(accounts).shared(people);
+    let (here, keeper) = other.open().await.unwrap();
+    (House { store, auth, keeping }, here, keeper)
+}
+
+/// An account of Alice.
+async fn alice(session_ttl: Duration) -> (Arc<MemoryAccounts>, Accounts) {
     let settings = Settings {
         workers: NonZeroUsize::MIN,
         queue_wait: Duration::from_hours(1),
@@ -109,17 +132,14 @@ pub(crate) async fn house_of_alice(session_ttl: Duration) -> House {
     let hasher = Arc::new(Hasher::start(&settings, Arc::new(SystemEntropy)).unwrap());
     let asker = Asker::new("alice", caller().address);
     let hash = hasher.hash(&asker, &Password::presented(PASSWORD.to_owned())).await.unwrap();
-    let (people, store) = (Arc::new(MemoryAccounts::new()), Arc::new(MemoryTokens::new()));
+    let people = Arc::new(MemoryAccounts::new());
     let name = UserName::parse("alice").unwrap();
     let alice = UserRecord::new(name, StoredHash::new(hash.expose()), SystemClock.now());
     people.add_account(alice).await.unwrap();
     let settings =
         LoginSettings { session_ttl, min_response: Duration::ZERO, ..LoginSettings::default() };
-    let accounts = Accounts { store: people, hasher, settings };
-    let builder = Auth::builder(store.clone()).accounts(accounts);
-    let (auth, keeper) = builder.open().await.unwrap();
-    let keeping = tokio::spawn(keeper.run(std::future::pending()));
-    House { store, auth, keeping }
+    let accounts = Accounts { store: Arc::<MemoryAccounts>::clone(&people), hasher, settings };
+    (people, accounts)
 }
 
 impl House {

@@ -7,7 +7,7 @@ use mcp_identity::{TokenHash, TokenId};
 
 use super::accounts::people::{keep, log_in, minute, plain, read_one, user};
 use super::{hold, must};
-use crate::account::{LoginSession, SessionSelector};
+use crate::account::{AdminsLeft, LoginSession, SessionSelector};
 use crate::account_store::AccountStore;
 use crate::change::Change;
 use crate::record::TokenRecord;
@@ -97,7 +97,11 @@ async fn what_has_ended_is_not_found(
     let ending = accounts.end_sessions(SessionSelector::Id(ended.id.clone())).await;
     hold("the session ends", &ending, &Ok(vec![ended]));
     let record = read_one(accounts, &user(2)).await.record;
-    hold("the account is deleted", &accounts.delete_account(&user(2)).await, &Ok(record));
+    hold(
+        "the account is deleted",
+        &accounts.delete_account(&user(2), AdminsLeft::MayBeNone).await,
+        &Ok(record),
+    );
     let removed = tokens.remove(TokenSelector::Id(token(1).id)).await;
     hold("the token is removed", &removed, &Ok(token(1)));
     found("what has ended is not found", shared, &all, minute(9), &[]).await;
