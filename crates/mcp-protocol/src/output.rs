@@ -142,7 +142,8 @@ fn escape_into(buffer: &mut Vec<u8>, text: &str) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     let bytes = text.as_bytes();
     let mut done = 0;
-    for (place, &byte) in bytes.iter().enumerate() {
+    let suspects = bytes.iter().enumerate().filter(|(_, byte)| SUSPECT[usize::from(**byte)]);
+    for (place, &byte) in suspects {
         let escape: &[u8] = match byte {
             b'"' => b"\\\"",
             b'\\' => b"\\\\",
@@ -163,6 +164,18 @@ fn escape_into(buffer: &mut Vec<u8>, text: &str) {
     }
     buffer.extend_from_slice(&bytes[done..]);
 }
+
+/// The bytes at which an escape may begin. All others, and so nearly every one, are passed over at
+/// a look.
+const SUSPECT: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        table[byte] = matches!(byte, 0..0x20 | 0x22 | 0x5c | 0x7f | 0xe2);
+        byte += 1;
+    }
+    table
+};
 
 #[cfg(test)]
 mod tests {

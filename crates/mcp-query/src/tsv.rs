@@ -30,7 +30,8 @@ pub fn push_row(line: &mut String, row: &Row<'_>) {
 
 fn push_escaped(line: &mut String, value: &str) {
     let mut rest = value;
-    while let Some(place) = rest.find(['\t', '\n', '\r', '\\']) {
+    let is_escaped = |byte| matches!(byte, b'\t' | b'\n' | b'\r' | b'\\');
+    while let Some(place) = rest.bytes().position(is_escaped) {
         line.push_str(&rest[..place]);
         line.push_str(match rest.as_bytes()[place] {
             b'\t' => "\\t",

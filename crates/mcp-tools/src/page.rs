@@ -265,7 +265,7 @@ impl Rows for PageWriter<'_> {
         }
         let most = self.limits.max_result_bytes;
         // Written out it only grows: what is too large as it came need not be written to know it.
-        let came: usize = row.iter().flatten().map(str::len).sum();
+        let came = row.byte_len();
         if self.bytes + came as u64 > most {
             self.cut = Some(Cut::Bytes);
             return Ok(());

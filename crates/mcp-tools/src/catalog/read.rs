@@ -126,7 +126,7 @@ impl Rows for Reader {
         if found.cut {
             return Ok(());
         }
-        found.bytes += ROW_BYTES + row.iter().flatten().map(str::len).sum::<usize>();
+        found.bytes += ROW_BYTES + row.byte_len();
         let begins = row.get(0) == Some("0");
         if found.bytes > MAX_BYTES {
             found.cut = true;
