@@ -85,16 +85,16 @@ pub struct Refused<'a> {
 /// [`Code::ParseError`] for what is not JSON or not acceptable JSON, [`Code::InvalidRequest`]
 /// for JSON that is no message; with the id, where there is a usable one.
 pub fn parse(bytes: &[u8]) -> Result<Incoming<'_>, Refused<'_>> {
-    strict::check(bytes).map_err(|fault| Refused {
+    let json = strict::check(bytes).map_err(|fault| Refused {
         id: None,
         error: RpcError::new(Code::ParseError, format!("Parse error: {fault}")),
     })?;
     let no_object = || invalid(None, "a message is one JSON object");
     // The parser would take an array of the members in their order, too.
-    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+    if !json.trim_ascii_start().starts_with('{') {
         return Err(no_object());
     }
-    let envelope: Envelope<'_> = serde_json::from_slice(bytes).map_err(|_| no_object())?;
+    let envelope: Envelope<'_> = serde_json::from_str(json).map_err(|_| no_object())?;
     let id = envelope.id.0.filter(|id| is_id(id));
     if envelope.jsonrpc.map(RawValue::get) != Some("\"2.0\"") {
         return Err(invalid(id, "jsonrpc must be \"2.0\""));

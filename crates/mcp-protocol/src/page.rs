@@ -45,7 +45,9 @@ impl Listing {
             })?,
         };
         let mut members = Vec::with_capacity(4096);
-        members.extend_from_slice(format!("\"{}\":[", self.member).as_bytes());
+        for part in ["\"", self.member, "\":["] {
+            members.extend_from_slice(part.as_bytes());
+        }
         let mut page = self.entries.iter().skip(begin).filter(|entry| shows(entry.key)).peekable();
         let mut last = None;
         for entry in page.by_ref().take(size) {

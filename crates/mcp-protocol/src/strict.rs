@@ -15,12 +15,14 @@ use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Se
 /// duplicates would count from nothing.
 const RESERVED: &str = "$serde_json::private::";
 
-/// Checks the whole of a message: well-formed, one value, no duplicate key, at most 128 deep.
+/// Checks the whole of a message: UTF-8, well-formed, one value, no duplicate key, at most 128
+/// deep. Gives it back as text: who reads on need not look at its characters again.
 ///
 /// # Errors
 /// The parser's own words, with line and column.
-pub(crate) fn check(bytes: &[u8]) -> Result<(), serde_json::Error> {
-    serde_json::from_slice::<Strict>(bytes).map(|Strict| ())
+pub(crate) fn check(bytes: &[u8]) -> Result<&str, serde_json::Error> {
+    let text = std::str::from_utf8(bytes).map_err(serde_json::Error::custom)?;
+    serde_json::from_str::<Strict>(text).map(|Strict| text)
 }
 
 struct Strict;
