@@ -25,7 +25,7 @@ use crate::body::ResponseBody;
 use crate::feed;
 use crate::job::{Home, Job, Step, event, is_said};
 use crate::request_headers::{
-    Parameters, SESSION, is_json, only, routing_headers, takes_event_stream,
+    Parameters, SESSION, VERSION, is_json, only, routing_headers, takes_event_stream,
 };
 use crate::session::McpSession;
 use crate::sessions::Sessions;
@@ -152,7 +152,7 @@ impl McpService {
         principal: &Principal,
         headers: &HeaderMap,
     ) -> Result<Option<Arc<McpSession>>, StatusCode> {
-        let revision = only(headers, "mcp-protocol-version").ok().flatten();
+        let revision = only(headers, VERSION).ok().flatten();
         let is_modern = revision.and_then(Revision::find).map(Revision::era) == Some(Era::Modern);
         if is_modern || !headers.contains_key(SESSION) {
             return Ok(None);

@@ -1,16 +1,20 @@
 //! The request headers that the endpoint reads.
 
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
+use http::header::{ACCEPT, AsHeaderName, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use mcp_protocol::{Found, ParameterHeaders, RoutingHeaders};
 
 /// Names a protocol session.
-pub(crate) const SESSION: &str = "mcp-session-id";
+pub(crate) const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+/// Names the revision that a request is written in.
+pub(crate) const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+const METHOD: HeaderName = HeaderName::from_static("mcp-method");
+const NAME: HeaderName = HeaderName::from_static("mcp-name");
 
 /// A header that is there twice, or is no text.
 pub(crate) struct Unusable;
 
 /// The value of a header that may stand there once.
-pub(crate) fn only<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, Unusable> {
+pub(crate) fn only(headers: &HeaderMap, name: impl AsHeaderName) -> Result<Option<&str>, Unusable> {
     let mut said = headers.get_all(name).iter();
     let Some(first) = said.next() else { return Ok(None) };
     match (first.to_str(), said.next()) {
@@ -23,7 +27,9 @@ pub(crate) fn only<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h 
 pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     let mut said = headers.get_all(CONTENT_TYPE).iter();
     let (Some(value), None) = (said.next(), said.next()) else { return false };
-    value.to_str().is_ok_and(|text| essence(text).eq_ignore_ascii_case("application/json"))
+    // As nearly everybody writes it, or as anybody may.
+    value == "application/json"
+        || value.to_str().is_ok_and(|text| essence(text).eq_ignore_ascii_case("application/json"))
 }
 
 /// Whether the client says that it takes an event stream. Whoever says nothing, or takes
@@ -52,7 +58,7 @@ pub(crate) fn routing_headers<'h>(
     parameters: &'h Parameters<'h>,
 ) -> RoutingHeaders<'h> {
     let mut unusable = None;
-    let mut once = |name: &str, shown: &'static str| {
+    let mut once = |name: HeaderName, shown: &'static str| {
         let mut said = headers.get_all(name).iter();
         let first = said.next();
         let text = first.map(HeaderValue::to_str);
@@ -61,9 +67,9 @@ pub(crate) fn routing_headers<'h>(
         }
         text.and_then(Result::ok)
     };
-    let version = once("mcp-protocol-version", "MCP-Protocol-Version");
-    let method = once("mcp-method", "Mcp-Method");
-    let name = once("mcp-name", "Mcp-Name");
+    let version = once(VERSION, "MCP-Protocol-Version");
+    let method = once(METHOD, "Mcp-Method");
+    let name = once(NAME, "Mcp-Name");
     RoutingHeaders { version, method, name, unusable, parameters: Some(parameters) }
 }
 
