@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -25,14 +25,14 @@ pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// carry the name under which its reason is logged.
 #[derive(Clone)]
 pub struct RequestIdLayer {
-    entropy: Arc<dyn Entropy>,
+    names: Arc<Names>,
 }
 
 impl RequestIdLayer {
     /// Takes the bytes of new names from `entropy`.
     #[must_use]
     pub fn new(entropy: Arc<dyn Entropy>) -> Self {
-        Self { entropy }
+        Self { names: Arc::new(Names { entropy, drawn: Mutex::default() }) }
     }
 }
 
@@ -46,7 +46,7 @@ impl<S> Layer<S> for RequestIdLayer {
     type Service = RequestIdService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        RequestIdService { inner, entropy: Arc::clone(&self.entropy) }
+        RequestIdService { inner, names: Arc::clone(&self.names) }
     }
 }
 
@@ -54,7 +54,7 @@ impl<S> Layer<S> for RequestIdLayer {
 #[derive(Clone)]
 pub struct RequestIdService<S> {
     inner: S,
-    entropy: Arc<dyn Entropy>,
+    names: Arc<Names>,
 }
 
 impl<S, B, R> Service<Request<B>> for RequestIdService<S>
@@ -73,7 +73,7 @@ where
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let named = match sent(request.headers()) {
             Some(id) => Ok(id),
-            None => made(&*self.entropy),
+            None => self.names.next(),
         };
         let Ok(id) = named else {
             // Without randomness nothing on this server is safe any more.
@@ -95,10 +95,27 @@ fn sent(headers: &HeaderMap) -> Option<RequestId> {
     }
 }
 
-fn made(entropy: &dyn Entropy) -> Result<RequestId, EntropyError> {
-    let mut bytes = [0; 16];
-    entropy.fill(&mut bytes)?;
-    Ok(RequestId::from_bytes(bytes))
+/// Where new names come from.
+struct Names {
+    entropy: Arc<dyn Entropy>,
+    /// The bytes of names that nobody has yet.
+    drawn: Mutex<Vec<[u8; 16]>>,
+}
+
+impl Names {
+    /// As many as are drawn at once: to ask the operating system for each would cost a request
+    /// more than all else that names it.
+    const AT_ONCE: usize = 32;
+
+    fn next(&self) -> Result<RequestId, EntropyError> {
+        let mut drawn = self.drawn.lock().unwrap_or_else(PoisonError::into_inner);
+        if drawn.is_empty() {
+            let mut bytes = [0; 16 * Self::AT_ONCE];
+            self.entropy.fill(&mut bytes)?;
+            drawn.extend(bytes.as_chunks().0);
+        }
+        drawn.pop().map(RequestId::from_bytes).ok_or(EntropyError)
+    }
 }
 
 pin_project! {

@@ -1,5 +1,6 @@
 //! Every request has a name.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use http::{Request, StatusCode};
@@ -32,6 +33,15 @@ async fn a_request_without_a_name_gets_one_of_its_own() {
     assert_eq!(seen, told);
     assert!(seen.len() == 32 && seen.bytes().all(|byte| byte.is_ascii_hexdigit()), "{seen}");
     assert_ne!(names(&through(&layer(), unnamed()).await).0, seen);
+}
+
+#[tokio::test]
+async fn no_name_is_given_twice() {
+    let (layer, mut given) = (layer(), HashSet::new());
+    for _ in 0..100 {
+        let (seen, _) = names(&through(&layer, Request::get("/").body(()).unwrap()).await);
+        assert!(given.insert(seen));
+    }
 }
 
 #[tokio::test]
