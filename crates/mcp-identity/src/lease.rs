@@ -38,7 +38,11 @@ type Children = Arc<Mutex<Vec<Weak<watch::Sender<Option<EndReason>>>>>>;
 /// assert_eq!(lease.why(), Some(EndReason::Revoked));
 /// ```
 #[derive(Clone, Debug)]
-pub struct Lease {
+pub struct Lease(Arc<Held>);
+
+/// What all clones of a lease share.
+#[derive(Debug)]
+struct Held {
     state: watch::Receiver<Option<EndReason>>,
     children: Children,
 }
@@ -49,9 +53,9 @@ impl Lease {
     #[must_use]
     pub fn new() -> (Self, LeaseEnd) {
         let (sender, state) = watch::channel(None);
-        let lease = Self { state, children: Arc::default() };
-        let end = LeaseEnd { sender: Arc::new(sender), children: Arc::clone(&lease.children) };
-        (lease, end)
+        let children = Children::default();
+        let end = LeaseEnd { sender: Arc::new(sender), children: Arc::clone(&children) };
+        (Self(Arc::new(Held { state, children })), end)
     }
 
     /// A lease that ends with this one, or earlier by its own handle: a session of a user.
@@ -59,7 +63,7 @@ impl Lease {
     pub fn child(&self) -> (Self, LeaseEnd) {
         let (lease, end) = Self::new();
         {
-            let mut children = self.children.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut children = self.0.children.lock().unwrap_or_else(PoisonError::into_inner);
             children.retain(|child| child.strong_count() > 0);
             children.push(Arc::downgrade(&end.sender));
         }
@@ -80,19 +84,19 @@ impl Lease {
     /// both hold.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        self.state.same_channel(&other.state)
+        self.0.state.same_channel(&other.0.state)
     }
 
     /// Why it ended; `None` while it holds.
     #[must_use]
     pub fn why(&self) -> Option<EndReason> {
-        let said = *self.state.borrow();
-        said.or_else(|| self.state.has_changed().is_err().then_some(EndReason::Unkept))
+        let said = *self.0.state.borrow();
+        said.or_else(|| self.0.state.has_changed().is_err().then_some(EndReason::Unkept))
     }
 
     /// Waits until the credential ends, and says why. Safe to drop and to call again.
     pub async fn ended(&self) -> EndReason {
-        let mut state = self.state.clone();
+        let mut state = self.0.state.clone();
         match state.wait_for(Option::is_some).await {
             Ok(why) => why.unwrap_or(EndReason::Unkept),
             Err(_) => EndReason::Unkept,
