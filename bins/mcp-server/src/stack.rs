@@ -10,13 +10,13 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures_util::future::{Either, Ready, ready};
 use http::header::{HeaderValue, ORIGIN, X_CONTENT_TYPE_OPTIONS};
-use http::{Request, Response, StatusCode};
+use http::{Extensions, Request, Response, StatusCode};
 use http_body::Body;
 use mcp_accounts_http::{AccountsHttp, RecoveryHttp, is_recovery, is_reset_page};
 use mcp_auth::Authenticate;
 use mcp_auth_http::{
     AddressRange, AllowedHost, AllowedOrigin, AuthLayer, AuthService, ClientAddressLayer,
-    HostOriginLayer, HostOriginSettings, PeerAddress, RequestIdLayer, TrustedProxies, denial,
+    HostOriginLayer, HostOriginSettings, RequestIdLayer, TrustedProxies, denial,
 };
 use mcp_config::HttpConfig;
 use mcp_identity::{Clock, Denial, Entropy};
@@ -64,7 +64,6 @@ pub(crate) fn stack(
     let entropy = Arc::clone(&parts.entropy);
     let router = router(parts, config);
     Ok(ServiceBuilder::new()
-        .map_request(with_peer_address)
         // No answer is anything but what it says it is, whoever made it.
         .map_response(without_sniffing)
         // Outermost of what can fail: a panic below must still end in a response.
@@ -72,7 +71,7 @@ pub(crate) fn stack(
         // Before anything that refuses: a refusal must be found in the log by its id.
         .layer(RequestIdLayer::new(entropy))
         // Before anything that counts or records: it must count the client, not the proxy.
-        .layer(ClientAddressLayer::new(trusted_proxies(config)?))
+        .layer(ClientAddressLayer::new(trusted_proxies(config)?).peer_from(peer_address))
         .map_request(without_null_origin)
         // Before authentication: a page of another site must not even learn whether a token is
         // good.
@@ -82,12 +81,8 @@ pub(crate) fn stack(
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-fn with_peer_address(mut request: Request<RequestBody>) -> Request<RequestBody> {
-    let peer = request.extensions().get::<Peer>().map(|peer| PeerAddress(peer.0.ip()));
-    if let Some(peer) = peer {
-        request.extensions_mut().insert(peer);
-    }
-    request
+fn peer_address(extensions: &Extensions) -> Option<IpAddr> {
+    extensions.get::<Peer>().map(|peer| peer.0.ip())
 }
 
 /// The one page that strangers open tells browsers to send no referrer, and those then call the
