@@ -56,7 +56,6 @@ impl Progress {
 fn start(out: &mut impl Write, crowd: &Crowd) -> Result<support::ServerProcess, Box<dyn Error>> {
     let begin = Instant::now();
     let server = crowd.start();
-    let _ = server.address();
     let (people, sessions) = (crowd.people(), crowd.sessions());
     writeln!(out, "| a server with {people} people and {sessions} sessions | value |\n|---|---:|")?;
     writeln!(out, "| start, until it listens | {:.0} ms |", millis(begin.elapsed()))?;

@@ -75,9 +75,12 @@ impl Crowd {
         Ok(self.installation.postgres().execute("people", sql)?)
     }
 
+    /// A server that listens. It has read everybody then, and another may begin to.
     pub(super) fn start(&self) -> ServerProcess {
         let config = self.installation.config();
-        ServerProcess::start(&["--config", &config.to_string_lossy()], &LIMITS)
+        let server = ServerProcess::start(&["--config", &config.to_string_lossy()], &LIMITS);
+        let _ = server.address();
+        server
     }
 
     /// What makes them all, without the triggers that would tell of each. The tokens are hashed
