@@ -75,16 +75,24 @@ impl Auth {
         if !matches!(found, Err(Miss::Fault(CredentialFault::Unknown))) {
             return Answer::Now(self.receive(found, caller, now));
         }
-        let Some((elsewhere, hash, presented)) = self.made_elsewhere(presented, now) else {
+        let Some((elsewhere, hash)) = self.made_elsewhere(presented, now) else {
             return Answer::Now(self.receive(found, caller, now));
         };
+        if !matches!(self.index.look_up(hash, now), Err(CredentialFault::Unknown)) {
+            // Word of it came between the two looks; or it is of no use at this door, or to the name
+            // that a JWT says.
+            return Answer::Now(self.admit_at(door, presented, caller, now));
+        }
         match self.failures.reserve(AddressKey::from(caller.address), now) {
             Admission::Reserved(place) => {
+                // Either form is ASCII.
+                let presented = String::from_utf8_lossy(presented).into_owned();
+                let presented = PlainToken::presented(presented);
                 let waiting = Waiting { door, presented, caller: caller.clone() };
                 // From here on it counts as a failure if he leaves: what can be cut off before it
                 // counts is not limited at all.
                 let guess = place.begin();
-                let auth = self.clone();
+                let (auth, elsewhere) = (self.clone(), Arc::clone(elsewhere));
                 Answer::Later(Box::pin(async move {
                     auth.ask_elsewhere(&elsewhere, hash, waiting, guess).await
                 }))
@@ -95,25 +103,19 @@ impl Auth {
         }
     }
 
-    /// By which digest another server may know it. `None`: nobody made it, it is known here, or
-    /// there is no other server.
+    /// By which digest another server may know it. `None`: nobody made it, or there is no other
+    /// server.
     fn made_elsewhere(
         &self,
         presented: &[u8],
         now: SystemTime,
-    ) -> Option<(Arc<Elsewhere>, TokenHash, PlainToken)> {
+    ) -> Option<(&Arc<Elsewhere>, TokenHash)> {
         let elsewhere = self.elsewhere.as_ref()?;
-        let hash = if PlainToken::is_like(presented) {
-            TokenHash::of_presented(presented)
-        } else {
-            self.jwt.as_ref()?.read(presented, now).ok()?.session
-        };
-        // Known, and of no use at this door or to this name.
-        if !matches!(self.index.look_up(hash, now), Err(CredentialFault::Unknown)) {
-            return None;
+        if PlainToken::is_like(presented) {
+            return Some((elsewhere, TokenHash::of_presented(presented)));
         }
-        let text = std::str::from_utf8(presented).ok()?;
-        Some((Arc::clone(elsewhere), hash, PlainToken::presented(text.to_owned())))
+        let named = self.jwt.as_ref()?.read(presented, now).ok()?;
+        Some((elsewhere, named.session))
     }
 
     async fn ask_elsewhere(

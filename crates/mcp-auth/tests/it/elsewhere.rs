@@ -20,8 +20,8 @@ use tokio::task::JoinHandle;
 use tokio::time::advance;
 
 use crate::support::{
-    Household, JumpingClock, Mood, Recorded, Register, Step, Tokens, attempt, caller, outage,
-    settings, settled, until, user,
+    Household, JumpingClock, Mood, Recorded, Register, Step, Tokens, caller, outage, settings,
+    settled, until, user,
 };
 
 const UNKNOWN: Refusal = Refusal::Denied(Denial::BadCredential(CredentialFault::Unknown));
@@ -392,7 +392,7 @@ async fn a_json_web_token_of_another_server_is_asked_for_and_a_forged_one_is_not
         audience: "mcp-server".to_owned(),
     };
     let two = Two::start_with(|builder| builder.jwt(&jwt)).await;
-    let attempt = attempt("192.0.2.1", "alice", crate::support::PASSWORD);
+    let attempt = crate::support::attempt("192.0.2.1", "alice", crate::support::PASSWORD);
     let opened = two.there.auth.log_in_for(&attempt, mcp_auth::Issue::Configured).await.unwrap();
     let text = opened.token.expose();
     let forged = format!("{}.{}", text.rsplit_once('.').unwrap().0, "A".repeat(43));
