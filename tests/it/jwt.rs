@@ -16,11 +16,11 @@ use support::{Installation, Request, Response, ServerProcess, clients};
 use crate::accounts::{LIST, PASSWORD, QUICK, opens, seen, session};
 use crate::start::refused;
 
-const SECRET: &str = "0123456789abcdef0123456789abcdef";
-const HEADER: &str = r#"{"alg":"HS256","typ":"JWT"}"#;
+pub(crate) const SECRET: &str = "0123456789abcdef0123456789abcdef";
+pub(crate) const HEADER: &str = r#"{"alg":"HS256","typ":"JWT"}"#;
 
 /// A server that takes tokens signed with [`SECRET`], and alice, who has a session there.
-struct House {
+pub(crate) struct House {
     installation: Installation,
     server: ServerProcess,
     to: SocketAddr,
@@ -29,7 +29,7 @@ struct House {
 }
 
 impl House {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let installation = Installation::new("");
         let more = format!("    jwt_secret: \"{SECRET}\"\n    bearer_failures: 100000\n");
         installation.write_config_with_users(&more, QUICK);
@@ -48,7 +48,7 @@ impl House {
     }
 
     /// Good claims, with some of them changed.
-    fn with(&self, changes: &[(&str, Value)]) -> String {
+    pub(crate) fn with(&self, changes: &[(&str, Value)]) -> String {
         let mut claims = self.claims();
         for (name, value) in changes {
             claims[name] = value.clone();
@@ -57,7 +57,7 @@ impl House {
     }
 
     /// A good token: the one form of it that this server makes itself.
-    fn token(&self) -> String {
+    pub(crate) fn token(&self) -> String {
         self.with(&[])
     }
 
@@ -65,7 +65,7 @@ impl House {
         Request::raw_mcp(LIST).bearer(token).send(self.to)
     }
 
-    fn opens(&self, token: &str) -> bool {
+    pub(crate) fn opens(&self, token: &str) -> bool {
         opens(self.to, token)
     }
 
@@ -82,12 +82,12 @@ impl House {
     }
 }
 
-fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     SystemClock.now().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap().as_secs()
 }
 
 /// Good claims of alice's session with that token.
-fn claims_of(opaque: &str) -> Value {
+pub(crate) fn claims_of(opaque: &str) -> Value {
     json!({
         "iss": "http://localhost:0",
         "sub": "alice",
@@ -108,11 +108,11 @@ fn signature(algorithm: hmac::Algorithm, secret: &str, message: &str) -> Vec<u8>
 }
 
 /// Any header and any payload under the right signature.
-fn forge(header: &str, payload: &str) -> String {
+pub(crate) fn forge(header: &str, payload: &str) -> String {
     sign(&format!("{}.{}", encode(header), encode(payload)))
 }
 
-fn sign(message: &str) -> String {
+pub(crate) fn sign(message: &str) -> String {
     let signature = signature(hmac::HMAC_SHA256, SECRET, message);
     format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
 }

@@ -98,3 +98,26 @@ async fn a_final_no_is_told_from_one_for_now() {
     assert_eq!(server.letter()["envelope_to"], json!(["ann@example.com"]));
     assert!(server.rest().is_empty());
 }
+
+#[test]
+fn an_address_that_somebody_wrote_by_hand_with_a_second_line_gets_no_letter() {
+    let mail = MailServer::start(&[]);
+    let smtp = crate::recovery::smtp(mail.port());
+    let installation = crate::postgres_store::installed(&smtp);
+    installation.add_user("alice", "SecurePassword123!");
+    let server = installation.start();
+    let to = server.address();
+    let hostile = "UPDATE users SET email = E'alice@example.com\\r\\nBcc: eve@example.com'";
+    crate::postgres_store::by_hand(&installation, hostile);
+    // The fifth failure locks her account, and a letter is to say so.
+    for _ in 0..5 {
+        assert!(!crate::postgres_store::logs_in(to, "alice", "Wrong1Password"));
+    }
+    let told = || {
+        let sent = crate::recovery::audited(&installation, "send_letter");
+        sent.iter().any(|event| event["outcome"] == "failed" && event["reason"] == "no_address")
+    };
+    assert!(support::eventually(told), "{}", server.log());
+    assert!(!server.log().contains("eve@"), "{}", server.log());
+    assert!(mail.rest().is_empty());
+}

@@ -28,9 +28,11 @@ enum Act {
     Drip(&'static [u8]),
     /// Says nothing more, and keeps the connection.
     Stall,
+    /// Closes the connection.
+    HangUp,
 }
 
-use Act::{Babble, Drip, Hear, Say, Stall};
+use Act::{Babble, Drip, HangUp, Hear, Say, Stall};
 
 /// A server that does as the script says, to one client; what it heard is in the handle.
 struct Server {
@@ -85,7 +87,8 @@ async fn play(mut stream: TcpStream, script: Vec<Act>) -> String {
     let mut heard = Vec::new();
     for act in script {
         match act {
-            Say(words) => stream.write_all(words).await.unwrap(),
+            // Who has left hears no more.
+            Say(words) => drop(stream.write_all(words).await),
             Hear(end) => {
                 let mut byte = [0];
                 while !heard.ends_with(end) && stream.read(&mut byte).await.unwrap_or(0) == 1 {
@@ -103,6 +106,7 @@ async fn play(mut stream: TcpStream, script: Vec<Act>) -> String {
             }
             Babble(words) => while stream.write_all(words).await.is_ok() {},
             Stall => break,
+            HangUp => return String::from_utf8_lossy(&heard).into_owned(),
         }
     }
     // Until the client goes.
@@ -294,4 +298,50 @@ async fn a_letter_is_not_read_out_to_a_server_that_did_not_ask_for_it() {
     let (sent, heard) = Server::start(script).await.receive(Security::Plain, None).await;
     assert_eq!(sent.unwrap_err().fault(), &Fault::NotSmtp("250 ok".into()));
     assert!(heard.ends_with("DATA\r\n"), "{heard}");
+}
+
+/// Up to the first line of the letter.
+fn until_content() -> Vec<Act> {
+    vec![
+        Say(b"220 hi\r\n"),
+        Hear(b"EHLO [127.0.0.1]\r\n"),
+        Say(HELLO),
+        Hear(b"MAIL FROM:<mcp@example.com>\r\n"),
+        Say(b"250 ok\r\n"),
+        Hear(b"RCPT TO:<ann@example.com>\r\n"),
+        Say(b"250 ok\r\n"),
+        Hear(b"DATA\r\n"),
+        Say(b"354 go on\r\n"),
+    ]
+}
+
+#[tokio::test]
+async fn a_server_that_leaves_in_the_middle_of_a_letter_may_be_sent_it_again() {
+    // Before all of it was heard, and after it, without a word of what became of it.
+    for heard in [&b"Subject:"[..], b"\r\n.\r\n"] {
+        let script = until_content().into_iter().chain([Hear(heard), HangUp]).collect();
+        let (sent, _) = Server::start(script).await.receive(Security::Plain, None).await;
+        let error = sent.unwrap_err();
+        assert_eq!(error.step(), Step::Content, "{error}");
+        assert!(!error.is_permanent(), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_line_of_a_hundred_kilobytes_is_not_read_to_its_end() {
+    const LONG: &[u8] = &[b'x'; 100 * 1024];
+    let line = |code: &'static [u8]| [Say(code), Say(LONG), Say(b"\r\n"), Stall];
+    let hello = [Say(b"220 hi\r\n"), Hear(b"EHLO [127.0.0.1]\r\n")];
+    let letter = until_content().into_iter().chain([Hear(b"\r\n.\r\n")]);
+    let attempts: [(Vec<Act>, Step); 3] = [
+        (line(b"220 ").into(), Step::Greeting),
+        (hello.into_iter().chain(line(b"250-")).collect(), Step::Hello),
+        (letter.chain(line(b"554 ")).collect(), Step::Content),
+    ];
+    for (script, step) in attempts {
+        let (sent, _) = Server::start(script).await.receive(Security::Plain, None).await;
+        let error = sent.unwrap_err();
+        assert_eq!(error.step(), step, "{error}");
+        assert!(error.to_string().len() < 2_000, "no more of it is told than one can read");
+    }
 }
