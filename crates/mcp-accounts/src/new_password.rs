@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mcp_identity::{Caller, EndReason, Password, UserName};
 use mcp_password::{
-    Asker, HashError, HasherError, Owner, PasswordHash, PasswordRejection, Verdict,
+    Asker, HashError, Hasher, HasherError, Owner, PasswordHash, PasswordRejection, Policy, Verdict,
 };
 use mcp_store::StoredHash;
 use unicode_normalization::UnicodeNormalization as _;
@@ -98,15 +98,29 @@ impl AccountService {
         before: &StoredHash,
     ) -> Result<(), NewPasswordRejection> {
         let policy = &self.settings.policy;
-        let before = PasswordHash::parse(before.expose()).ok();
-        let Some(before) = before.filter(|_| policy.history() > 0) else { return Ok(()) };
         let asker = Asker::new(name.key(), caller.address);
-        match self.hasher.verify(&asker, password, Some(&before)).await {
-            Ok(Verdict::Wrong) => Ok(()),
-            Ok(Verdict::Right) => Err(PasswordRejection::used_before(policy).into()),
+        match is_used_before(&self.hasher, policy, &asker, password, before).await {
+            Ok(false) => Ok(()),
+            Ok(true) => Err(PasswordRejection::used_before(policy).into()),
             Err(error) => Err(busy(&error)),
         }
     }
+}
+
+/// Is it the password of before, where the policy remembers that?
+pub(crate) async fn is_used_before(
+    hasher: &Hasher,
+    policy: &Policy,
+    asker: &Asker,
+    password: &Password,
+    before: &StoredHash,
+) -> Result<bool, HasherError> {
+    let before = PasswordHash::parse(before.expose()).ok();
+    let Some(before) = before.filter(|_| policy.history() > 0) else { return Ok(false) };
+    Ok(match hasher.verify(asker, password, Some(&before)).await? {
+        Verdict::Right => true,
+        Verdict::Wrong => false,
+    })
 }
 
 const SOON: Duration = Duration::from_secs(1);

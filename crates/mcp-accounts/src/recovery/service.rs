@@ -10,7 +10,8 @@ use mcp_identity::{
 };
 use mcp_password::{Asker, HashError, Hasher, HasherError, Owner, PasswordRejection, Policy};
 use mcp_store::{
-    LetterMatter, RecoveryStore, ResetLook, SpendRejection, Spending, Spent, StoreError, StoredHash,
+    LetterMatter, RecoveryStore, ResetLook, SpendRejection, Spending, Spent, StoreError,
+    StoredHash, UserRecord,
 };
 use mcp_throttle::{AddressKey, DEFAULT_KEYS, Quota, RateLimiter};
 use tokio::sync::Notify;
@@ -18,6 +19,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::link::{self, MintRejection, MintedLink, mint_link};
 use crate::contact;
+use crate::new_password::is_used_before;
 use crate::record::denied;
 
 /// What recovery is made of.
@@ -250,9 +252,8 @@ impl Recovery {
         };
         *subject = Subject::User(user.clone());
         let account = self.parts.store.find_account(&user).await?;
-        let email = account.and_then(|account| account.record.email);
-        let owner = Owner { user_name: user.as_str(), email: email.as_deref() };
-        self.settings.policy.check(password, &owner)?;
+        let record = account.map(|account| account.record).ok_or(ResetRejection::Invalid)?;
+        self.check(password, &record, caller).await?;
         let new = self.hash(&user, password, caller).await?;
         let spending = Spending {
             hash,
@@ -268,13 +269,33 @@ impl Recovery {
         })
     }
 
+    /// May this become the password of that account?
+    async fn check(
+        &self,
+        password: &Password,
+        record: &UserRecord,
+        caller: &Caller,
+    ) -> Result<(), ResetRejection> {
+        let (policy, hasher) = (&self.settings.policy, &self.parts.hasher);
+        let owner = Owner { user_name: record.name.as_str(), email: record.email.as_deref() };
+        policy.check(password, &owner)?;
+        let asker = Asker::new(record.name.key(), caller.address);
+        match is_used_before(hasher, policy, &asker, password, &record.password).await {
+            Ok(false) => Ok(()),
+            Ok(true) => Err(PasswordRejection::used_before(policy).into()),
+            Err(HasherError::Busy { retry_after }) => Err(ResetRejection::Busy { retry_after }),
+            Err(HasherError::Stopped | HasherError::Failed) => {
+                Err(ResetRejection::Busy { retry_after: SOON })
+            }
+        }
+    }
+
     async fn hash(
         &self,
         user: &UserName,
         password: &Password,
         caller: &Caller,
     ) -> Result<StoredHash, ResetRejection> {
-        const SOON: Duration = Duration::from_secs(1);
         let asker = Asker::new(user.key(), caller.address);
         match self.parts.hasher.hash(&asker, password).await {
             Ok(hash) => Ok(StoredHash::new(hash.expose())),
@@ -342,6 +363,9 @@ impl Recovery {
         self.parts.clock.now()
     }
 }
+
+/// When a hash may be tried again that could not be made.
+const SOON: Duration = Duration::from_secs(1);
 
 fn stranger(caller: &Caller) -> Actor {
     Actor::Caller(caller.clone(), None)

@@ -6,8 +6,11 @@ mod support;
 
 use std::time::Duration;
 
-use mcp_accounts::ForgotRejection;
-use mcp_identity::{AuditAction, AuditLog as _, AuditOutcome, Subject, TokenHash};
+use mcp_accounts::{ForgotRejection, ResetRejection};
+use mcp_identity::{
+    AuditAction, AuditLog as _, AuditOutcome, Password, PrincipalId, Subject, TokenHash,
+};
+use mcp_password::Preset;
 use mcp_store::{AccountStore as _, LetterMatter, RecoveryStore as _, ResetLook, UserEdit};
 
 use crate::support::{House, MINUTE, caller, locked, name};
@@ -135,4 +138,19 @@ async fn what_is_under_way_at_the_end_is_finished_and_no_more_is_begun() {
     let sent = house.work_for(Duration::from_secs(1)).await;
     assert_eq!(sent.len(), 3, "all were under way");
     assert!(house.none_waits().await);
+}
+
+#[tokio::test]
+async fn where_the_policy_remembers_a_link_does_not_set_the_password_of_before() {
+    let house = House::with(Preset::Strict).await;
+    let password = |text: &str| Password::presented(text.to_owned());
+    let (first, second) = (password("Vivid-Otters-72"), password("Quiet-Harbour-58"));
+    for (given, expected) in [(&first, true), (&first, false), (&second, true)] {
+        let by = PrincipalId::Local;
+        let link = house.recovery.mint_for("alice", &caller(), &by).await.unwrap();
+        let secret = link.expose().rsplit('/').next().unwrap();
+        let reset = house.recovery.reset(secret, given, &caller()).await;
+        let is_policy = matches!(&reset, Err(ResetRejection::Policy(_)));
+        assert_eq!((reset.is_ok(), is_policy), (expected, !expected), "{reset:?}");
+    }
 }

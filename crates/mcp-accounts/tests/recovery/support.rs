@@ -46,6 +46,11 @@ pub(crate) struct House {
 
 impl House {
     pub(crate) async fn new() -> Self {
+        Self::with(Preset::Classic).await
+    }
+
+    /// Passwords are chosen by this policy.
+    pub(crate) async fn with(preset: Preset) -> Self {
         let clock = Arc::new(RuntimeClock(Instant::now()));
         let store = Arc::new(MemoryAccounts::new());
         let alice = UserRecord {
@@ -66,7 +71,7 @@ impl House {
             entropy: Arc::new(SystemEntropy),
             audit: record.clone(),
         };
-        let recovery = Recovery::new(parts, settings_of_recovery());
+        let recovery = Recovery::new(parts, settings_of_recovery(preset));
         Self { recovery, store, outbox: Arc::default(), locks, words, clock, record }
     }
 
@@ -113,13 +118,13 @@ impl House {
     }
 }
 
-fn settings_of_recovery() -> RecoverySettings {
+fn settings_of_recovery(preset: Preset) -> RecoverySettings {
     let quota =
         |attempts| Quota { attempts: NonZeroU32::new(attempts).unwrap(), window: 15 * MINUTE };
     RecoverySettings {
         enabled: true,
         has_mail: true,
-        policy: Policy::new(Preset::Classic, Algorithm::BCRYPT),
+        policy: Policy::new(preset, Algorithm::BCRYPT),
         public_url: "https://mcp.example.com/".to_owned(),
         link_life: 60 * MINUTE,
         per_email: quota(5),
