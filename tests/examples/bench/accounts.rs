@@ -1,5 +1,6 @@
 //! People: what the check of a signed session costs beside that of an opaque one, whether logins
-//! come as fast as their hashes can be computed, and what their time tells of an account.
+//! come as fast as their hashes can be computed, and what the time of an answer tells of an account:
+//! of a failed login, and of a letter that was asked for.
 
 use std::error::Error;
 use std::hint::black_box;
@@ -38,10 +39,15 @@ const PEOPLE: u8 = 4;
 const THROUGHPUT: Duration = Duration::from_secs(12);
 /// Failed logins that are timed, of each of four kinds in turn.
 const TIMED: usize = 100;
+/// Clients that ask for letters, and how many each asks for: no more are taken from one address.
+const CLIENTS: u8 = 20;
+const LETTERS_EACH: u8 = 20;
 /// One hash at a time, no login that waits for the clock, and none that is sent away because others
 /// keep the processors busy.
 const UNHELD: &str = "  hash_workers: 1\n  min_response_ms: 0\n  queue_wait: 60s\n";
 const UNLIMITED: &str = "    rate_limit_max_attempts: 10000\n";
+/// Letters go somewhere, and as many as are asked for.
+const LETTERS: &str = "mail:\n  outbox: directory:letters\npassword_reset:\n  rate_limit: 1000\n";
 
 const BCRYPT: Algorithm = Algorithm::Bcrypt { cost: 12 };
 
@@ -49,7 +55,10 @@ pub(crate) fn report(out: &mut impl Write) -> Result<(), Box<dyn Error>> {
     report_checks(out)?;
     report_requests(out)?;
     report_throughput(out)?;
-    report_times(out)
+    writeln!(out, "| asked, in turn | of whom | median ms | from nobody |")?;
+    writeln!(out, "|---|---|---:|---:|")?;
+    report_logins(out)?;
+    report_letters(out)
 }
 
 /// An `Auth` that signs, and what holds it; nobody else is there.
@@ -236,24 +245,103 @@ fn login(name: &str, password: &str) -> String {
     json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params }).to_string()
 }
 
-fn report_times(out: &mut impl Write) -> Result<(), Box<dyn Error>> {
+fn report_logins(out: &mut impl Write) -> Result<(), Box<dyn Error>> {
     let installation = Installation::new("");
     for algorithm in ["bcrypt", "argon2id"] {
         people(&installation, algorithm, algorithm);
     }
     installation.write_config_with_users(UNLIMITED, &passwords("argon2id", ""));
     let server = installation.start();
-    let times = runtime()?.block_on(failures(server.address()))?;
-    let [nobody, bcrypt, argon2id] = times.map(median);
-    let apart = |known: Duration| 100.0 * (known.as_secs_f64() / nobody.as_secs_f64() - 1.0);
-    writeln!(out, "| a failed login, in turn | median ms | from a name of nobody |")?;
-    writeln!(out, "|---|---:|---:|")?;
-    writeln!(out, "| a name of nobody | {:.2} | |", millis(nobody))?;
-    for (name, known) in [("bcrypt", bcrypt), ("argon2id", argon2id)] {
-        let (median, apart) = (millis(known), apart(known));
-        writeln!(out, "| an account with {name} | {median:.2} | {apart:+.2} % |")?;
+    let [nobody, bcrypt, argon2id] = runtime()?.block_on(failures(server.address()))?;
+    let known = [("an account with bcrypt", bcrypt), ("an account with argon2id", argon2id)];
+    write_times(out, "a failed login", nobody, known)
+}
+
+/// Beside the answers that people get, which none gets early, those that come as soon as they can.
+fn report_letters(out: &mut impl Write) -> Result<(), Box<dyn Error>> {
+    let installation = Installation::new("");
+    people(&installation, "bcrypt", "user");
+    for number in 0..PEOPLE {
+        let name = format!("user-{number}");
+        let _ = installation.admin(&["users", "update", &name, "--email", &address(&name)]);
+    }
+    std::fs::create_dir(installation.path().join("letters"))?;
+    for (asked, floor) in
+        [("a letter", ""), ("a letter, without `min_response_ms`", "  min_response_ms: 0\n")]
+    {
+        let more = format!("{}{LETTERS}{floor}", passwords("bcrypt", ""));
+        installation.write_config_with_users("", &more);
+        let server = installation.start();
+        let [nobody, somebody] = runtime()?.block_on(letters(server.address()))?;
+        write_times(out, asked, nobody, [("an account", somebody)])?;
     }
     Ok(())
+}
+
+fn write_times<const N: usize>(
+    out: &mut impl Write,
+    asked: &str,
+    nobody: Vec<Duration>,
+    known: [(&str, Vec<Duration>); N],
+) -> Result<(), Box<dyn Error>> {
+    let nobody = median(nobody);
+    writeln!(out, "| {asked} | nobody | {:.2} | |", millis(nobody))?;
+    for (whom, times) in known {
+        let known = median(times);
+        let apart = 100.0 * (known.as_secs_f64() / nobody.as_secs_f64() - 1.0);
+        writeln!(out, "| {asked} | {whom} | {:.2} | {apart:+.2} % |", millis(known))?;
+    }
+    Ok(())
+}
+
+fn address(name: &str) -> String {
+    format!("{name}@example.com")
+}
+
+/// How long it takes to ask for a letter, to nobody and to somebody, in turn; some clients at once.
+async fn letters(to: SocketAddr) -> Result<[Vec<Duration>; 2], Box<dyn Error>> {
+    let mut times = [const { Vec::new() }; 2];
+    for first in (0..CLIENTS).step_by(PEOPLE.into()) {
+        let mut all = JoinSet::new();
+        for client in first..first + PEOPLE {
+            all.spawn(letters_of(client, to));
+        }
+        while let Some(asked) = all.join_next().await {
+            let [nobody, somebody] = asked??;
+            times[0].extend(nobody);
+            times[1].extend(somebody);
+        }
+    }
+    Ok(times)
+}
+
+async fn letters_of(client: u8, to: SocketAddr) -> std::io::Result<[Vec<Duration>; 2]> {
+    let from = IpAddr::V4(Ipv4Addr::new(127, 0, 1, client));
+    let mut connection = Connection::open(from, to).await?;
+    let mut times = [const { Vec::new() }; 2];
+    for round in 0..LETTERS_EACH / 2 {
+        let number = round % PEOPLE;
+        for (name, kind) in [("nobody", 0), ("user", 1)] {
+            let request = forgot(to, &address(&format!("{name}-{number}")));
+            let begin = Instant::now();
+            let status = connection.ask(&request).await?.status;
+            times[kind].push(begin.elapsed());
+            if status != 200 {
+                return Err(std::io::Error::other(format!("answered with {status}")));
+            }
+        }
+    }
+    Ok(times)
+}
+
+fn forgot(to: SocketAddr, email: &str) -> Vec<u8> {
+    let body = json!({ "email": email }).to_string();
+    let length = body.len();
+    format!(
+        "POST /auth/email/forgot-password HTTP/1.1\r\nHost: {to}\r\nContent-Type: \
+         application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .into_bytes()
 }
 
 /// How long wrong passwords take, of nobody and of both kinds of accounts, in turn.
