@@ -8,6 +8,12 @@ use tokio::time::timeout;
 /// How long a store may take for one thing. While the keeper waits for it, no lease ends.
 pub(crate) const LIMIT: Duration = Duration::from_secs(10);
 
+/// The same for a reading of all that there is, which may be a million sessions.
+pub(crate) const LIMIT_OF_ALL: Duration = Duration::from_secs(30);
+
+/// The same for the first of those: nobody is let in yet whose lease could have to end.
+pub(crate) const LIMIT_OF_THE_FIRST: Duration = Duration::from_mins(1);
+
 /// What `asking` says, or that `what` did not answer.
 pub(crate) async fn in_time<T, E: From<StoreError>>(
     what: &str,

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::auth::{Refresh, Wanted};
 use crate::check::USER_STORE;
-use crate::in_time::{LIMIT, in_time, within};
+use crate::in_time::{LIMIT, LIMIT_OF_ALL, LIMIT_OF_THE_FIRST, in_time, within};
 use crate::index::Index;
 use crate::ledger::Ledger;
 use crate::people::People;
@@ -136,10 +136,11 @@ impl Keeper {
 
     /// The first reading. There is nothing yet that a failure could leave in force.
     async fn read_first(&mut self) -> Result<(), StoreError> {
-        let tokens = read_tokens(&*self.tokens.store, LIMIT).await?;
+        let tokens = read_tokens(&*self.tokens.store, LIMIT_OF_THE_FIRST).await?;
         self.ledger.settle(tokens, self.clock.now());
         if let Some(accounts) = &mut self.accounts {
-            let (users, sessions) = read_accounts(&*accounts.store.store, LIMIT).await?;
+            let store = &*accounts.store.store;
+            let (users, sessions) = read_accounts(store, LIMIT_OF_THE_FIRST).await?;
             accounts.people.settle(users, sessions, self.clock.now());
         }
         Ok(())
@@ -307,13 +308,13 @@ impl Keeper {
     }
 
     /// How long one reading may take: not beyond the moment at which leases must end.
-    fn patience(&self) -> Duration {
+    fn patience(&self, limit: Duration) -> Duration {
         let left = self.end_of_standing_in().filter(|_| !self.let_go);
-        left.map_or(LIMIT, |end| end.saturating_duration_since(Instant::now()).min(LIMIT))
+        left.map_or(limit, |end| end.saturating_duration_since(Instant::now()).min(limit))
     }
 
     async fn read_tokens(&mut self) -> Result<(), StoreError> {
-        let patience = self.patience();
+        let patience = self.patience(LIMIT_OF_ALL);
         // Before the reading, so that what changes during it is told again.
         self.tokens.changes.skip();
         let records = self.tokens.note(read_tokens(&*self.tokens.store, patience).await)?;
@@ -324,7 +325,7 @@ impl Keeper {
     /// Reads what is named and what was told meanwhile; after an outage, and where nothing is told,
     /// everything.
     async fn read_named(&mut self, mut named: Named) -> Result<(), StoreError> {
-        let patience = self.patience();
+        let patience = self.patience(LIMIT);
         let Some(accounts) = &mut self.accounts else { return Ok(()) };
         named.hear(&mut accounts.store.changes);
         if named.is_too_much() || self.let_go || accounts.store.must_be_read_whole() {
@@ -339,7 +340,7 @@ impl Keeper {
     }
 
     async fn read_accounts(&mut self) -> Result<(), StoreError> {
-        let patience = self.patience();
+        let patience = self.patience(LIMIT_OF_ALL);
         let Some(accounts) = &mut self.accounts else { return Ok(()) };
         accounts.store.changes.skip();
         let read = read_accounts(&*accounts.store.store, patience).await;
