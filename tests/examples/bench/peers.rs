@@ -48,13 +48,19 @@ impl Peer {
     }
 
     /// What it answers to this statement, which its user sees.
-    pub(crate) fn answer(&self, target: &Target) -> Result<String, Box<dyn Error>> {
+    pub(crate) fn answer(
+        &self,
+        installation: &Installation,
+        target: &Target,
+    ) -> Result<String, Box<dyn Error>> {
         let body = fs::read_to_string(&target.script)?;
         let body = body.split_once("[==[").and_then(|(_, rest)| rest.split_once("]==]"));
         let (body, _) = body.ok_or("no body in the script")?;
         let json = "Content-Type: application/json";
-        let output =
-            Command::new("curl").args(["-s", "-H", json, "-d", body, &self.url]).output()?;
+        let bearer = format!("Authorization: Bearer {}", installation.token());
+        let mut curl = Command::new("curl");
+        curl.args(["-s", "-H", json, "-H", &bearer, "-d", body, &self.url]);
+        let output = curl.output()?;
         Ok(String::from_utf8(output.stdout)?)
     }
 }

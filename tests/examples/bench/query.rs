@@ -132,7 +132,7 @@ fn peer_targets(
     let mut targets = Vec::new();
     for peer in peers {
         let target = peer.target(installation, sql)?;
-        let answer = peer.answer(&target)?;
+        let answer = peer.answer(installation, &target)?;
         let is_refused = ["\"error\":", "\"isError\":true"].iter().any(|at| answer.contains(at));
         let is_good = answer.contains('7') && !is_refused;
         if !is_good {
