@@ -9,6 +9,7 @@ use mcp_connect::{Completed, Connection, Transaction};
 use mcp_identity::{AuditLog, Clock, DatabaseName, NoAudit, Principal, SystemClock};
 use mcp_pool::Pools;
 use mcp_sql::{Page, Statement};
+use tokio::task::yield_now;
 
 use crate::fault::QueryFault;
 use crate::limits::Limits;
@@ -17,6 +18,11 @@ use crate::schema_change::SchemaChanges;
 
 /// How far the client's deadline stands behind PostgreSQL's own.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// So many bytes of rows are handed on before others have their turn. PostgreSQL and a client that
+/// reads fast keep a statement ready for as long as it has rows, and a runtime that is never idle
+/// rarely looks at its sockets: whoever asks for one row would wait for all of them.
+const TURN: usize = 4 * 1024;
 
 /// The configured databases, as statements reach them. Cheap to clone.
 #[derive(Clone)]
@@ -319,8 +325,14 @@ async fn stream<R: Rows>(
 ) -> Result<Completed, QueryFault> {
     let mut running = connection.start(transaction, sql, parameters).await?;
     rows.columns(running.columns()).await?;
+    let mut at_once = 0;
     while let Some(row) = running.next().await? {
+        at_once += row.byte_len();
         rows.row(&row).await?;
+        if at_once >= TURN {
+            at_once = 0;
+            yield_now().await;
+        }
     }
     Ok(running.finish().await?)
 }
