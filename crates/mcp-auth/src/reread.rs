@@ -1,7 +1,7 @@
 //! What changes name, read again by itself: a login must not cost what a hundred thousand accounts
 //! weigh.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mcp_identity::{SessionId, UserName};
 use mcp_store::{Account, AccountStore, Change, Changes, LoginSession, StoreError};
@@ -84,28 +84,21 @@ impl Named {
 
     /// Reads what is named, and whose the sessions are.
     pub(crate) async fn read(self, store: &dyn AccountStore) -> Result<Reread, StoreError> {
-        let Self { mut users, sessions, everything: _ } = self;
-        let mut reread = Reread::default();
-        let mut there = Vec::new();
-        for id in sessions {
-            match store.find_session(&id).await? {
-                Some(session) => {
-                    users.insert(session.user);
-                    there.push(id);
-                }
-                None => reread.sessions.push((id, None)),
-            }
+        let Self { users, sessions, everything: _ } = self;
+        if users.is_empty() && sessions.is_empty() {
+            return Ok(Reread::default());
         }
-        for name in users {
-            let account = store.find_account(&name).await?;
-            reread.users.push((name, account));
+        let names: Vec<UserName> = users.iter().cloned().collect();
+        let ids: Vec<SessionId> = sessions.iter().cloned().collect();
+        let found = store.excerpt(&names, &ids).await?;
+        let mut users: BTreeMap<_, _> = users.into_iter().map(|name| (name, None)).collect();
+        let mut sessions: BTreeMap<_, _> = sessions.into_iter().map(|id| (id, None)).collect();
+        for account in found.accounts {
+            users.insert(account.record.name.clone(), Some(account));
         }
-        // Once more, after what they hang on: if their account was removed before it was read, and
-        // made anew, they are gone by now.
-        for id in there {
-            let session = store.find_session(&id).await?;
-            reread.sessions.push((id, session));
+        for session in found.sessions {
+            sessions.insert(session.id.clone(), Some(session));
         }
-        Ok(reread)
+        Ok(Reread { users: users.into_iter().collect(), sessions: sessions.into_iter().collect() })
     }
 }

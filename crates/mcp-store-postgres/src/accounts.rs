@@ -5,8 +5,8 @@ use std::time::SystemTime;
 use mcp_identity::{DbRole, SessionId, UserName};
 use mcp_store::{
     Account, AccountStore, AddRejection, AdminsLeft, BoxFuture, Change, Changes, EditRejection,
-    Login, LoginSession, OpenRejection, Opened, Opening, SessionSelector, StoreError, StoredHash,
-    UserEdit, UserRecord,
+    Excerpt, Login, LoginSession, OpenRejection, Opened, Opening, SessionSelector, StoreError,
+    StoredHash, UserEdit, UserRecord,
 };
 use mcp_throttle::{Failure, LockoutPolicy, Ticket, Verdict};
 use tokio::time::Instant;
@@ -454,6 +454,14 @@ impl AccountStore for PostgresStore {
         id: &'a SessionId,
     ) -> BoxFuture<'a, Result<Option<LoginSession>, StoreError>> {
         Box::pin(self.one_session(id))
+    }
+
+    fn excerpt<'a>(
+        &'a self,
+        users: &'a [UserName],
+        sessions: &'a [SessionId],
+    ) -> BoxFuture<'a, Result<Excerpt, StoreError>> {
+        Box::pin(self.some(users, sessions))
     }
 
     fn end_sessions(

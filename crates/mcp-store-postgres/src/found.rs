@@ -1,11 +1,11 @@
-//! Accounts as they are read: all of them, some of them, or one.
+//! Accounts as they are read: all of them, some of them, or one; and with their sessions.
 
-use mcp_identity::UserName;
-use mcp_store::{Account, StoreError};
+use mcp_identity::{SessionId, UserName};
+use mcp_store::{Account, Excerpt, StoreError};
 use tokio_postgres::types::Type;
 
 use crate::pool::Values;
-use crate::rows::ACCOUNT;
+use crate::rows::{ACCOUNT, ACCOUNT_COLUMNS, SESSION};
 use crate::store::PostgresStore;
 
 impl PostgresStore {
@@ -42,5 +42,36 @@ impl PostgresStore {
         let key = email.to_lowercase();
         let rows = self.pool().read(&sql, &[(&key, Type::TEXT)]).await?;
         rows.first().map(|row| self.reader().account(row)).transpose()
+    }
+
+    /// One statement sees one state of the database: a session and its account fit each other.
+    pub(crate) async fn some(
+        &self,
+        users: &[UserName],
+        sessions: &[SessionId],
+    ) -> Result<Excerpt, StoreError> {
+        let sql = format!(
+            "WITH wanted AS (SELECT id FROM users WHERE name_key = ANY ($1) \
+             UNION SELECT user_id FROM user_sessions WHERE public_id = ANY ($2)) \
+             SELECT {ACCOUNT}, his.* FROM wanted JOIN users u USING (id) LEFT JOIN LATERAL \
+             (SELECT {SESSION} FROM user_sessions s WHERE s.user_id = u.id \
+             AND s.public_id = ANY ($2)) AS his (session, token, owner, opened, ends, used, origin, \
+             client, reach) ON true"
+        );
+        let keys: Vec<&str> = users.iter().map(UserName::key).collect();
+        let ids: Vec<&str> = sessions.iter().map(SessionId::as_str).collect();
+        let values: Values<'_> = &[(&keys, Type::TEXT_ARRAY), (&ids, Type::TEXT_ARRAY)];
+        let mut excerpt = Excerpt::default();
+        for row in self.pool().read(&sql, values).await? {
+            let account = self.reader().account(&row)?;
+            // An account stands in a row with each of its sessions, or alone in one.
+            if !excerpt.accounts.iter().any(|it| it.record.name == account.record.name) {
+                excerpt.accounts.push(account);
+            }
+            if self.reader().get::<Option<&str>>(&row, ACCOUNT_COLUMNS)?.is_some() {
+                excerpt.sessions.push(self.reader().session_at(&row, ACCOUNT_COLUMNS)?);
+            }
+        }
+        Ok(excerpt)
     }
 }

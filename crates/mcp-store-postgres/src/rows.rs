@@ -80,20 +80,25 @@ impl Reader<'_> {
     }
 
     pub(crate) fn session(self, row: &Row) -> Result<LoginSession, StoreError> {
-        let id: String = self.get(row, 0)?;
+        self.session_at(row, 0)
+    }
+
+    /// The same where its columns begin at that one.
+    pub(crate) fn session_at(self, row: &Row, first: usize) -> Result<LoginSession, StoreError> {
+        let id: String = self.get(row, first)?;
         let odd = |what: &str| self.odd("user_sessions", "public_id", &id, what);
-        let address: Option<String> = self.get(row, 6)?;
+        let address: Option<String> = self.get(row, first + 6)?;
         let address = address.map(|address| address.parse()).transpose();
         Ok(LoginSession {
             id: SessionId::parse(&id).ok_or_else(|| odd("public_id"))?,
-            hash: TokenHash::parse_hex(self.get(row, 1)?).map_err(|_| odd("token_jti"))?,
-            user: UserName::parse(self.get(row, 2)?).map_err(|_| odd("the user's name"))?,
-            created_at: self.get(row, 3)?,
-            expires_at: self.get(row, 4)?,
-            last_used: self.get(row, 5)?,
+            hash: TokenHash::parse_hex(self.get(row, first + 1)?).map_err(|_| odd("token_jti"))?,
+            user: UserName::parse(self.get(row, first + 2)?).map_err(|_| odd("the user's name"))?,
+            created_at: self.get(row, first + 3)?,
+            expires_at: self.get(row, first + 4)?,
+            last_used: self.get(row, first + 5)?,
             address: address.map_err(|_| odd("ip_address"))?,
-            agent: self.get(row, 7)?,
-            scope: SessionScope::parse(self.get(row, 8)?).ok_or_else(|| odd("scope"))?,
+            agent: self.get(row, first + 7)?,
+            scope: SessionScope::parse(self.get(row, first + 8)?).ok_or_else(|| odd("scope"))?,
         })
     }
 

@@ -1,5 +1,6 @@
 //! Where accounts and their sessions are kept.
 
+use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use mcp_identity::{SessionId, UserName};
@@ -185,6 +186,39 @@ pub trait AccountStore: Send + Sync {
         id: &'a SessionId,
     ) -> BoxFuture<'a, Result<Option<LoginSession>, StoreError>>;
 
+    /// The accounts of these names, these sessions, and whose they are. What is not among them is no
+    /// more; and no session is given that its account, as it is given, does not have: who is removed
+    /// and made again meanwhile inherits nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read; never a part of it.
+    fn excerpt<'a>(
+        &'a self,
+        users: &'a [UserName],
+        sessions: &'a [SessionId],
+    ) -> BoxFuture<'a, Result<Excerpt, StoreError>> {
+        Box::pin(async move {
+            let mut names: BTreeSet<UserName> = users.iter().cloned().collect();
+            let mut there = Vec::new();
+            for id in sessions {
+                if let Some(session) = self.find_session(id).await? {
+                    names.insert(session.user);
+                    there.push(id);
+                }
+            }
+            let mut excerpt = Excerpt::default();
+            for name in names {
+                excerpt.accounts.extend(self.find_account(&name).await?);
+            }
+            // Once more, after what they hang on: if their account was removed before it was read,
+            // and made anew, they are gone by now.
+            for id in there {
+                excerpt.sessions.extend(self.find_session(id).await?);
+            }
+            Ok(excerpt)
+        })
+    }
+
     /// Ends the sessions that `selector` names, and returns them.
     ///
     /// # Errors
@@ -237,6 +271,15 @@ impl Account {
     pub fn new(record: UserRecord) -> Self {
         Self { record, last_login: None, lockout: Lockout::default() }
     }
+}
+
+/// Some of the accounts and sessions of a store, as they were at one time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Excerpt {
+    /// In no order.
+    pub accounts: Vec<Account>,
+    /// In no order.
+    pub sessions: Vec<LoginSession>,
 }
 
 /// What is found for somebody who wants to log in.

@@ -63,7 +63,8 @@ pub use account::{
     UserRecord,
 };
 pub use account_store::{
-    Account, AccountStore, AddRejection, EditRejection, Login, OpenRejection, Opened, Opening,
+    Account, AccountStore, AddRejection, EditRejection, Excerpt, Login, OpenRejection, Opened,
+    Opening,
 };
 pub use attempt_ledger::{
     About, AddressPlace, Admitted, AttemptLedger, AttemptLimits, Beginning, Begun, Held,

@@ -2,17 +2,20 @@
 
 use std::time::Duration;
 
+use mcp_identity::{SessionId, UserName};
+
 use super::people::{
     keep, log_in, minute, name, opening, plain, policy, read_one, read_sessions, reserve, session,
     session_id, user,
 };
 use crate::account::{AdminsLeft, LoginSession, SessionScope, SessionSelector, UserRecord};
-use crate::account_store::{AccountStore, Opened};
+use crate::account_store::{AccountStore, Excerpt, Opened};
 use crate::contract::hold;
 
 pub(super) async fn check<S: AccountStore>(make: &impl AsyncFn() -> S) {
     sessions_are_kept_whole_and_in_order(&make().await).await;
     a_session_is_found_by_its_id_until_it_ends(&make().await).await;
+    what_is_named_is_read_with_whose_it_is(&make().await).await;
     exactly_the_sessions_that_are_named_end(&make().await).await;
     all_sessions_end(&make().await).await;
     the_last_use_is_noted(&make().await).await;
@@ -92,6 +95,60 @@ async fn a_session_is_found_by_its_id_until_it_ends(store: &dyn AccountStore) {
     let swept = store.sweep(of_two.expires_at + Duration::from_hours(1)).await;
     hold("what is over is swept", &swept.is_ok(), &true);
     hold("what was swept is not found", &store.find_session(&of_two.id).await, &Ok(None));
+}
+
+/// What an excerpt gives, in the order of names and of opening.
+async fn excerpt(
+    store: &dyn AccountStore,
+    users: &[u64],
+    sessions: &[&LoginSession],
+) -> (Vec<UserName>, Vec<LoginSession>) {
+    let users: Vec<UserName> = users.iter().map(|n| user(*n)).collect();
+    let ids: Vec<SessionId> = sessions.iter().map(|session| session.id.clone()).collect();
+    let read = store.excerpt(&users, &ids).await;
+    hold("an excerpt can be read", &read.is_ok(), &true);
+    let Excerpt { mut accounts, mut sessions } = read.unwrap_or_default();
+    for account in &accounts {
+        let found = store.find_account(&account.record.name).await;
+        hold("excerpt() gives accounts as they are found", &found, &Ok(Some(account.clone())));
+    }
+    accounts.sort_by(|one, other| one.record.name.cmp(&other.record.name));
+    sessions.sort_by_key(|session| session.created_at);
+    (accounts.into_iter().map(|account| account.record.name).collect(), sessions)
+}
+
+async fn what_is_named_is_read_with_whose_it_is(store: &dyn AccountStore) {
+    let sessions = six(store).await;
+    keep(store, [plain(3)]).await;
+    let [of_two, of_one, ..] = &sessions[..] else { return };
+    let others = LoginSession { id: session_id(99), ..of_one.clone() };
+    let cases: [(&[u64], &[&LoginSession], Vec<UserName>); 5] = [
+        (&[3, 9], &[], vec![user(3)]),
+        (&[], &[of_one], vec![user(1)]),
+        (&[1, 3], &[of_two], vec![user(1), user(2), user(3)]),
+        (&[2], &[of_two, of_one], vec![user(1), user(2)]),
+        (&[], &[], vec![]),
+    ];
+    for (users, named, accounts) in cases {
+        let expected = (accounts, named.iter().map(|it| (*it).clone()).collect());
+        let sentence = format!("excerpt() gives what is named, and whose it is: {users:?}");
+        hold(&sentence, &excerpt(store, users, named).await, &expected);
+    }
+    let found = excerpt(store, &[], &[&others]).await;
+    hold("excerpt() gives nothing for a foreign id", &found, &(vec![], vec![]));
+    let ended = store.end_sessions(SessionSelector::Id(of_one.id.clone())).await;
+    hold("the session ends", &ended, &Ok(vec![of_one.clone()]));
+    let found = excerpt(store, &[], &[of_one, of_two]).await;
+    let expected = (vec![user(2)], vec![of_two.clone()]);
+    hold("excerpt() gives no session that has ended", &found, &expected);
+    hold(
+        "the account is deleted",
+        &store.delete_account(&user(2), AdminsLeft::MayBeNone).await,
+        &Ok(plain(2)),
+    );
+    keep(store, [UserRecord { created_at: minute(60), ..plain(2) }]).await;
+    let found = excerpt(store, &[2], &[of_two]).await;
+    hold("who is made again has no session of before", &found, &(vec![user(2)], vec![]));
 }
 
 async fn exactly_the_sessions_that_are_named_end(store: &dyn AccountStore) {
