@@ -15,13 +15,14 @@ use std::time::{Duration, SystemTime};
 use mcp_identity::{Actor, AuditAction, AuditOutcome, Clock, CredentialFault, Subject, UserName};
 use mcp_password::{Asker, HasherError, PasswordHash, Verdict as Checked};
 use mcp_store::{
-    About, Account, AddressPlace, Admitted, AttemptLedger, Beginning, Begun, Held, StoreError,
-    StoredHash, UserRecord,
+    About, Account, AddressPlace, Admitted, AttemptLedger, Beginning, Begun, Held, Sought,
+    StoreError, StoredHash, UserRecord,
 };
 use mcp_throttle::{AddressKey, Failure, LockoutPolicy, Refusal, Ticket};
 use ring::hmac;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
+use unicode_normalization::UnicodeNormalization as _;
 
 use crate::in_time::in_time;
 use crate::index::Index;
@@ -34,6 +35,9 @@ use crate::share::fingerprint;
 /// its places back without a word.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 
+/// The longest address of mail that anybody has (RFC 5321 §4.5.3.1.3). A longer one is nobody's.
+const MAX_EMAIL_BYTES: usize = 254;
+
 /// What the store is called in errors.
 pub(crate) const USER_STORE: &str = "user store";
 
@@ -41,28 +45,37 @@ pub(crate) const USER_STORE: &str = "user store";
 pub(crate) enum Claimed {
     /// Perhaps an account.
     Name(UserName),
+    /// An address of mail, in lower case and with a colon before it. Whose it is, the ledger finds
+    /// out.
+    Email(String),
     /// Nobody can have this name. A colon stands before it, which no name holds: it is never
     /// taken for one.
     Nobody(String),
 }
 
 impl Claimed {
+    /// By name, or by address of mail: no name holds its "@".
     pub(crate) fn parse(typed: &str) -> Self {
+        if typed.contains('@') && typed.len() <= MAX_EMAIL_BYTES {
+            let email: String = typed.nfkc().collect();
+            return Self::Email(format!(":{}", email.to_lowercase()));
+        }
         UserName::parse(typed).map_or_else(|_| Self::Nobody(format!(":{typed}")), Self::Name)
     }
 
-    pub(crate) fn name(&self) -> Option<&UserName> {
+    fn sought(&self) -> Sought<'_> {
         match self {
-            Self::Name(name) => Some(name),
-            Self::Nobody(_) => None,
+            Self::Name(name) => Sought::Name(name),
+            Self::Email(key) => Sought::Email(&key[1..]),
+            Self::Nobody(_) => Sought::Nobody,
         }
     }
 
-    /// What everything is counted by: one key for each account.
+    /// What those have in common who try the same, and what is counted by where it is nobody's.
     pub(crate) fn key(&self) -> &str {
         match self {
             Self::Name(name) => name.key(),
-            Self::Nobody(typed) => typed,
+            Self::Email(typed) | Self::Nobody(typed) => typed,
         }
     }
 }
@@ -214,6 +227,17 @@ impl Checks {
         }
     }
 
+    /// The same for whom somebody says he is.
+    fn policy_for(&self, sought: Sought<'_>) -> LockoutPolicy {
+        match sought {
+            Sought::Name(name) => self.policy(name),
+            Sought::Email(email) if self.index.is_email_of_last_admin(email) => {
+                self.lockout.for_the_last_admin()
+            }
+            Sought::Email(_) | Sought::Nobody => self.lockout,
+        }
+    }
+
     /// Looks at the password, with a place of the address and one of the account held meanwhile.
     /// If it is right, both are still held afterwards.
     ///
@@ -230,7 +254,8 @@ impl Checks {
         let compared = account.as_ref().filter(|_| ticket.is_some());
         // One hash, whoever it is and whatever becomes of it.
         let stored = compared.and_then(hash_of);
-        let asker = Asker::new(claimed.key(), attempt.caller.address);
+        let key = account.as_ref().map_or(claimed.key(), |account| account.record.name.key());
+        let asker = Asker::new(key, attempt.caller.address);
         let checked = self.passwords.verify(&asker, &attempt.password, stored.as_ref()).await;
         match (checked, account, ticket) {
             (Ok(Checked::Right), Some(account), Some(ticket)) => {
@@ -261,12 +286,12 @@ impl Checks {
         claimed: &Claimed,
         deadline: Instant,
     ) -> Result<Looking, LoginRejection> {
-        let name = claimed.name();
+        let sought = claimed.sought();
         let beginning = Beginning {
             address: AddressKey::from(attempt.caller.address),
-            name,
+            sought,
             digest: self.digest(claimed),
-            policy: name.map_or(self.lockout, |name| self.policy(name)),
+            policy: self.policy_for(sought),
             now: self.clock.now(),
         };
         loop {

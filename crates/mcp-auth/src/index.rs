@@ -17,7 +17,7 @@ pub(crate) struct Index {
     tokens: ArcSwapOption<Entries>,
     /// Each holds the sessions whose digests send them there; `None`: there are none.
     shelves: Box<[ArcSwapOption<Entries>]>,
-    last_admin: ArcSwapOption<UserName>,
+    last_admin: ArcSwapOption<LastAdmin>,
     made: Instant,
     /// [`SURE`], or the millisecond after `made` from which on nothing holds any more.
     stands_until: AtomicU64,
@@ -39,6 +39,13 @@ pub(crate) enum Standing {
     In,
     /// Nothing stands in any more for a store that cannot be read.
     Fallen,
+}
+
+/// The only enabled admin.
+pub(crate) struct LastAdmin {
+    pub(crate) name: UserName,
+    /// In lower case.
+    pub(crate) email: Option<String>,
 }
 
 /// One snapshot.
@@ -170,13 +177,19 @@ impl Index {
     }
 
     /// Says who is the only enabled admin, if somebody is.
-    pub(crate) fn publish_last_admin(&self, name: Option<UserName>) {
-        self.last_admin.store(name.map(Arc::new));
+    pub(crate) fn publish_last_admin(&self, admin: Option<LastAdmin>) {
+        self.last_admin.store(admin.map(Arc::new));
     }
 
     /// Whether this is the only enabled admin.
     pub(crate) fn is_last_admin(&self, name: &UserName) -> bool {
-        self.last_admin.load().as_deref() == Some(name)
+        self.last_admin.load().as_ref().is_some_and(|admin| admin.name == *name)
+    }
+
+    /// Whether this is his address of mail, in lower case.
+    pub(crate) fn is_email_of_last_admin(&self, email: &str) -> bool {
+        let admin = self.last_admin.load();
+        admin.as_ref().is_some_and(|admin| admin.email.as_deref() == Some(email))
     }
 
     /// From now on, everyone is refused.

@@ -21,7 +21,6 @@ use mcp_store::{
 };
 use mcp_throttle::Ticket;
 use tokio::time::{Instant, sleep_until};
-use unicode_normalization::UnicodeNormalization as _;
 
 use crate::check::{Checks, Claimed, Guess, Outcome, Right, USER_STORE, soon};
 use crate::credential::{Issue, Jwt};
@@ -37,9 +36,6 @@ const LONGEST_WAIT: Duration = Duration::from_hours(1);
 
 /// How long somebody has to change a password that must be changed.
 const CHANGE_LASTS: Duration = Duration::from_mins(15);
-
-/// The longest address of mail that anybody has (RFC 5321 §4.5.3.1.3). A longer one is nobody's.
-const MAX_EMAIL_BYTES: usize = 254;
 
 /// The longest agent that is kept with a session, in bytes.
 const MAX_AGENT_BYTES: usize = 256;
@@ -238,10 +234,7 @@ impl Logins {
     ) -> (Result<OpenedSession, LoginRejection>, Subject) {
         let mut subject = Subject::None;
         let deadline = begin + self.settings.patience.min(LONGEST_WAIT);
-        let claimed = match self.claimed(attempt).await {
-            Ok(claimed) => claimed,
-            Err(rejection) => return (Err(rejection), subject),
-        };
+        let claimed = Claimed::parse(&attempt.name);
         // A second round for those whose account was changed under their hands: by an admin, or by
         // the stronger hash of a parallel login.
         for round in 0..2 {
@@ -258,22 +251,6 @@ impl Logins {
             }
         }
         (Err(LoginRejection::Refused(CredentialFault::WrongPassword)), subject)
-    }
-
-    /// Whom somebody says he is: by name, or by address. Whose address it is, the store says; what
-    /// is nobody's is looked up like any other, but for an address over its quota nothing is.
-    async fn claimed(&self, attempt: &Attempt) -> Result<Claimed, LoginRejection> {
-        let typed = &attempt.name;
-        if !typed.contains('@') || typed.len() > MAX_EMAIL_BYTES {
-            return Ok(Claimed::parse(typed));
-        }
-        self.checks.welcome(attempt.caller.address).await?;
-        let email: String = typed.nfkc().collect();
-        let found = in_time(USER_STORE, self.store.find_email(&email)).await?;
-        Ok(match found {
-            Some(account) => Claimed::Name(account.record.name),
-            None => Claimed::Nobody(format!(":{}", email.to_lowercase())),
-        })
     }
 
     /// Finds out, or waits for somebody who does. Whoever found out that it is right holds a place

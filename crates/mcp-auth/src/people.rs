@@ -18,7 +18,7 @@ use mcp_identity::{
 use mcp_store::{Account, LoginSession, SessionScope, UserRecord};
 
 use self::roll::Roll;
-use crate::index::{Entry, Index, SessionChange, Use};
+use crate::index::{Entry, Index, LastAdmin, SessionChange, Use};
 use crate::reread::Reread;
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -310,9 +310,11 @@ impl People {
     }
 
     /// The one enabled admin, if there is just one.
-    fn last_admin(&self) -> Option<UserName> {
-        let only = self.admins.first()?;
-        (self.admins.len() == 1).then(|| only.clone())
+    fn last_admin(&self) -> Option<LastAdmin> {
+        let only = self.admins.first().filter(|_| self.admins.len() == 1)?;
+        let UserRecord { name, email, .. } = &self.users.get(only)?.record;
+        let email = email.as_ref().map(|email| email.to_lowercase());
+        Some(LastAdmin { name: name.clone(), email })
     }
 
     /// When sessions were used last, of those of which the store does not know it yet.

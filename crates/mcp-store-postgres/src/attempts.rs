@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use mcp_store::{
     About, AddressPlace, Admitted, AttemptLedger, AttemptLimits, Beginning, Begun, BoxFuture, Held,
-    OpenRejection, Opened, Opening, StoreError,
+    OpenRejection, Opened, Opening, Sought, StoreError,
 };
 use mcp_throttle::{AddressKey, Failure, LockoutPolicy, Refusal, Ticket};
 use tokio::time::Instant;
@@ -104,20 +104,28 @@ impl PostgresAttempts {
         let sql = format!(
             "SELECT {ACCOUNT}, admitted, place, verdict, moment, id IS NOT NULL \
              FROM (SELECT (begun.account).*, admitted, place, verdict, moment \
-             FROM mcp_begin_attempt($1, $2, $3, $4, $5, $6, $7, $8, $9) AS begun) AS begun"
+             FROM mcp_begin_attempt($1, $2, $3, \
+             coalesce($4, (SELECT name_key FROM users WHERE email_key = $10)), $5, $6, $7, $8, $9) \
+             AS begun) AS begun"
         );
+        let (key, email) = match attempt.sought {
+            Sought::Name(name) => (Some(name.key()), None),
+            Sought::Email(email) => (None, Some(email.to_lowercase())),
+            Sought::Nobody => (None, None),
+        };
         let Tries { most: tries, spans, .. } = Tries::of(&self.limits);
         let Rule { most, lasts, holds } = Rule::of(&attempt.policy);
         let values: Values<'_> = &[
             (&address, Type::TEXT),
             (&tries, Type::INT8),
             (&spans, Type::INT8),
-            (&attempt.name.map(mcp_identity::UserName::key), Type::TEXT),
+            (&key, Type::TEXT),
             (&&attempt.digest[..], Type::BYTEA),
             (&most, Type::INT8),
             (&lasts, Type::INT8),
             (&holds, Type::INT8),
             (&attempt.now, Type::TIMESTAMPTZ),
+            (&email, Type::TEXT),
         ];
         let rows = self.store.pool().write(&sql, values).await.map_err(Fault::into_store)?;
         Ok(rows.into_iter().next())

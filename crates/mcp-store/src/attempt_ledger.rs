@@ -115,15 +115,27 @@ pub struct AttemptLimits {
 pub struct Beginning<'a> {
     /// Where it comes from.
     pub address: AddressKey,
-    /// The name, if an account can have it.
-    pub name: Option<&'a UserName>,
-    /// Stands for what was typed, where nobody has that name; on all servers the same. Who keeps
-    /// it keeps it keyed: people type their passwords there.
+    /// Whose account it is about.
+    pub sought: Sought<'a>,
+    /// Stands for what was typed, where that is nobody's; on all servers the same. Who keeps it
+    /// keeps it keyed: people type their passwords there.
     pub digest: [u8; 32],
     /// By what the account is judged.
     pub policy: LockoutPolicy,
     /// The time now.
     pub now: SystemTime,
+}
+
+/// By what somebody says whose account it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sought<'a> {
+    /// The name.
+    Name(&'a UserName),
+    /// The address of mail, in upper and lower case alike. Which account has it is found with its
+    /// place, in one: it costs what a name does.
+    Email(&'a str),
+    /// Something that no account can have.
+    Nobody,
 }
 
 /// What [`AttemptLedger::begin`] says.

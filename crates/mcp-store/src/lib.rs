@@ -67,7 +67,7 @@ pub use account_store::{
     Opening,
 };
 pub use attempt_ledger::{
-    About, AddressPlace, Admitted, AttemptLedger, AttemptLimits, Beginning, Begun, Held,
+    About, AddressPlace, Admitted, AttemptLedger, AttemptLimits, Beginning, Begun, Held, Sought,
 };
 pub use audit::{
     AuditBatch, AuditEvents, AuditFilter, AuditLine, AuditLineFault, AuditPage, AuditQueue,

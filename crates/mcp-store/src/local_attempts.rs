@@ -12,7 +12,7 @@ use mcp_throttle::{
 
 use crate::account_store::{AccountStore, Login, OpenRejection, Opened, Opening};
 use crate::attempt_ledger::{
-    About, AddressPlace, Admitted, AttemptLedger, AttemptLimits, Beginning, Begun, Held,
+    About, AddressPlace, Admitted, AttemptLedger, AttemptLimits, Beginning, Begun, Held, Sought,
 };
 use crate::token_store::{BoxFuture, StoreError};
 
@@ -79,10 +79,17 @@ impl LocalAttempts {
     }
 
     async fn log_in(&self, attempt: &Beginning<'_>) -> Result<Option<Login>, StoreError> {
-        match attempt.name {
-            Some(name) => self.accounts.find_login(name, attempt.policy, attempt.now).await,
-            None => Ok(None),
-        }
+        let found;
+        let name = match attempt.sought {
+            Sought::Name(name) => name,
+            Sought::Email(email) => {
+                let Some(account) = self.accounts.find_email(email).await? else { return Ok(None) };
+                found = account.record.name;
+                &found
+            }
+            Sought::Nobody => return Ok(None),
+        };
+        self.accounts.find_login(name, attempt.policy, attempt.now).await
     }
 }
 

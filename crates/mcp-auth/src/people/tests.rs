@@ -116,8 +116,11 @@ impl History {
         let roles = (self.roll(3) == 0).then(|| [admin()].into());
         let enabled = [None, Some(true), Some(false)][usize::try_from(self.roll(3)).unwrap()];
         let note = Some(format!("at {}", self.second));
-        let edit = UserEdit { note, roles, enabled, ..UserEdit::default() };
-        let name = self.somebody();
+        let n = self.roll(USERS);
+        let email =
+            (self.roll(3) == 0).then(|| (self.roll(2) == 0).then(|| email(n).to_uppercase()));
+        let edit = UserEdit { note, email, roles, enabled, ..UserEdit::default() };
+        let name = user(n);
         // Of nobody: nothing is changed.
         drop(self.store.edit_account(&name, edit).await);
     }
@@ -216,6 +219,9 @@ impl History {
         for n in 0..USERS {
             let name = user(n);
             assert_eq!(self.index.is_last_admin(&name), index.is_last_admin(&name), "{name:?}");
+            let [here, there] =
+                [&self.index, &index].map(|it| it.is_email_of_last_admin(&email(n)));
+            assert_eq!(here, there, "{name:?}");
         }
     }
 }
@@ -237,6 +243,10 @@ fn second(n: u64) -> SystemTime {
 
 fn user(n: u64) -> UserName {
     UserName::parse(&format!("user {n}")).unwrap()
+}
+
+fn email(n: u64) -> String {
+    format!("user.{n}@example.org")
 }
 
 fn admin() -> RoleName {

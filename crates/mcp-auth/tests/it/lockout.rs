@@ -96,6 +96,26 @@ async fn the_last_admin_is_never_locked_out_for_good() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_last_admin_is_known_by_his_address_of_mail_too() {
+    let house = Household::with(for_ever()).await;
+    for name in ["carol", "dave"] {
+        let roles = [RoleName::parse("admin").unwrap()].into();
+        let email = Some(format!("{name}@Example.org"));
+        house.add_record(UserRecord { roles, email, ..house.record(name).await }).await;
+    }
+    house.log_in("carol", "wrong").await.unwrap_err();
+    for _ in 0..2 {
+        advance(Duration::from_mins(15)).await;
+        assert_eq!(house.log_in("carol@example.org", PASSWORD).await.unwrap_err(), LOCKED);
+    }
+    house.store.delete_account(&user("dave"), AdminsLeft::MayBeNone).await.unwrap();
+    house.auth.refresh().await.unwrap();
+    assert_eq!(house.log_in("carol@example.org", PASSWORD).await.unwrap_err(), LOCKED);
+    advance(Duration::from_mins(15)).await;
+    assert_eq!(house.session("carol@example.org").await.user, user("carol"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lock_that_was_set_meanwhile_refuses_a_right_password() {
     let lockout = LockoutPolicy { hold: Duration::from_secs(5), ..locking_after(2).lockout };
     let house = Household::with(LoginSettings { lockout, ..settings() }).await;

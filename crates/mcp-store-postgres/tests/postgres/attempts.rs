@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use mcp_store::{
-    About, Admitted, AttemptLedger as _, AttemptLimits, Beginning, Begun, Held, contract,
+    About, AccountStore as _, Admitted, AttemptLedger as _, AttemptLimits, Beginning, Begun, Held,
+    Sought, UserEdit, contract,
 };
 use mcp_store_postgres::PostgresAttempts;
 use mcp_throttle::{AddressKey, Quota, Refusal};
@@ -27,7 +28,7 @@ fn address(n: u8) -> AddressKey {
 
 fn nobody(from: u8, digest: u8) -> Beginning<'static> {
     let (address, policy) = (address(from), policy(5));
-    Beginning { address, name: None, digest: [digest; 32], policy, now: now() }
+    Beginning { address, sought: Sought::Nobody, digest: [digest; 32], policy, now: now() }
 }
 
 async fn begin(ledger: &PostgresAttempts, attempt: Beginning<'_>) -> Option<Admitted> {
@@ -137,26 +138,37 @@ async fn every_login_is_two_statements() {
     add(&store, "alice").await;
     let counted = || house.sql(&database, "SELECT txid_current()").parse::<u64>().unwrap();
     let alice = name("alice");
-    let attempt = || Beginning { name: Some(&alice), ..nobody(1, 7) };
+    let email = Some(Some("alice@example.org".to_owned()));
+    store.edit_account(&alice, UserEdit { email, ..UserEdit::default() }).await.unwrap();
+    let attempt = |sought| Beginning { sought, ..nobody(1, 7) };
     // The first of all makes the key of the names.
     guess(&ledger, 9, 9).await;
 
-    let before = counted();
-    let Admitted { place, account, ticket } = begin(&ledger, attempt()).await.unwrap();
-    let record = account.unwrap().record;
-    let opening = opening(&record, session("alice", 1), ticket.unwrap());
-    ledger.open(opening, Some(place)).await.unwrap();
-    assert_eq!(counted() - before, 3, "right: one for both places, one for the session");
+    for (n, sought) in [(1, Sought::Name(&alice)), (2, Sought::Email("Alice@Example.org"))] {
+        let before = counted();
+        let begun = begin(&ledger, attempt(sought)).await.unwrap();
+        let Admitted { place, account, ticket } = begun;
+        let record = account.unwrap().record;
+        let opening = opening(&record, session("alice", n), ticket.unwrap());
+        ledger.open(opening, Some(place)).await.unwrap();
+        assert_eq!(counted() - before, 3, "right: one for both places, one for the session");
 
-    let before = counted();
-    let Admitted { place, ticket, .. } = begin(&ledger, attempt()).await.unwrap();
-    let held = Held { place, about: About::Account(&alice, record.created_at), ticket };
-    ledger.fail(held, policy(5), now()).await.unwrap();
-    assert_eq!(counted() - before, 3, "wrong");
+        let before = counted();
+        let begun = begin(&ledger, attempt(sought)).await.unwrap();
+        let Admitted { place, ticket, .. } = begun;
+        let held = Held { place, about: About::Account(&alice, record.created_at), ticket };
+        ledger.fail(held, policy(5), now()).await.unwrap();
+        assert_eq!(counted() - before, 3, "wrong");
+    }
 
-    let before = counted();
-    guess(&ledger, 1, 7).await;
-    assert_eq!(counted() - before, 3, "nobody");
+    for sought in [Sought::Nobody, Sought::Email("nobody@example.org")] {
+        let before = counted();
+        let Admitted { place, account, ticket } = begin(&ledger, attempt(sought)).await.unwrap();
+        assert_eq!(account, None);
+        let held = Held { place, about: About::Nobody([7; 32]), ticket };
+        ledger.fail(held, policy(5), now()).await.unwrap();
+        assert_eq!(counted() - before, 3, "nobody");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,8 +18,7 @@ const LOGINS: usize = 9;
 const SETTLED: Duration = Duration::from_millis(400);
 
 /// What a login asks by itself.
-const HIS: [&str; 4] =
-    ["mcp_begin_attempt", "mcp_open_attempt", "mcp_look_at_address", "email_key = $1"];
+const HIS: [&str; 2] = ["mcp_begin_attempt", "mcp_open_attempt"];
 
 pub(super) fn report(out: &mut impl Write) -> Result<(), Box<dyn Error>> {
     let installation = Installation::new("");

@@ -51,7 +51,7 @@ pub(super) fn full(n: u64) -> UserRecord {
 }
 
 /// An account with an address.
-pub(super) fn addressed(n: u64, email: &str) -> UserRecord {
+pub(in crate::contract) fn addressed(n: u64, email: &str) -> UserRecord {
     UserRecord { email: Some(email.to_owned()), ..plain(n) }
 }
 

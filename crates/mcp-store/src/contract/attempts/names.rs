@@ -7,15 +7,17 @@ use std::task::Poll;
 use mcp_throttle::{Failure, Lock};
 
 use super::trying::{Said, Who, address, admitted, begin, limits, locks, said};
+use crate::account::UserEdit;
 use crate::account_store::AccountStore;
 use crate::attempt_ledger::{AttemptLedger, AttemptLimits};
-use crate::contract::accounts::people::{keep, plain, read_one, user};
+use crate::contract::accounts::people::{addressed, keep, plain, read_one, user};
 use crate::contract::{hold, second};
 
 pub(super) async fn check<S: AccountStore, L: AttemptLedger>(
     make: &impl AsyncFn(AttemptLimits) -> (Arc<S>, L),
 ) {
     every_name_locks_as_an_account_does(&make(limits(100)).await).await;
+    an_address_of_mail_is_its_account(&make(limits(100)).await).await;
     a_name_that_gets_an_account_inherits_nothing(&make(limits(100)).await).await;
     however_many_at_once_no_more_are_looked_at(&make(limits(5)).await).await;
 }
@@ -24,7 +26,14 @@ async fn every_name_locks_as_an_account_does<S: AccountStore, L: AttemptLedger>(
     (store, ledger): &(Arc<S>, L),
 ) {
     keep(&**store, [plain(1)]).await;
-    for who in [Who::user(1), Who::Stranger(user(2)), Who::Nobody(7)] {
+    keep(&**store, [addressed(3, "Three@Example.org")]).await;
+    for who in [
+        Who::user(1),
+        Who::Stranger(user(2)),
+        Who::Addressed(user(3), "three@example.ORG"),
+        Who::Foreign("nobody@example.org"),
+        Who::Nobody(7),
+    ] {
         let mut failures = Vec::new();
         for n in 0..3 {
             let mut failing = admitted(ledger, address(1), &who, second(n)).await;
@@ -41,6 +50,28 @@ async fn every_name_locks_as_an_account_does<S: AccountStore, L: AttemptLedger>(
         let begun = begin(ledger, address(1), &who, second(3 + 15 * 60)).await;
         hold("a lock ends by itself", &said(&begun), &Said::Open);
     }
+}
+
+async fn an_address_of_mail_is_its_account<S: AccountStore, L: AttemptLedger>(
+    (store, ledger): &(Arc<S>, L),
+) {
+    keep(&**store, [addressed(1, "one@example.org"), plain(2)]).await;
+    let (by_name, by_address) = (Who::user(1), Who::Addressed(user(1), "ONE@example.org"));
+    for (n, who) in [&by_address, &by_name, &by_address].into_iter().enumerate() {
+        let now = second(u64::try_from(n).unwrap_or_default());
+        let mut failing = admitted(ledger, address(1), who, now).await;
+        let failed = ledger.fail(failing.held(), locks(), now).await;
+        hold("a failure is counted by either name", &failed.is_ok(), &true);
+    }
+    for who in [by_name, by_address] {
+        let begun = begin(ledger, address(1), &who, second(3)).await;
+        hold("an account is locked by either name", &said(&begun), &Said::Locked);
+    }
+    let edit = UserEdit { email: Some(None), ..UserEdit::default() };
+    let edited = store.edit_account(&user(1), edit).await;
+    hold("the address is given up", &edited.is_ok(), &true);
+    let begun = begin(ledger, address(1), &Who::Foreign("one@example.org"), second(4)).await;
+    hold("an address that was given up is nobody's", &said(&begun), &Said::Open);
 }
 
 async fn a_name_that_gets_an_account_inherits_nothing<S: AccountStore, L: AttemptLedger>(

@@ -8,7 +8,7 @@ use mcp_identity::UserName;
 use mcp_throttle::{AddressKey, LockoutPolicy, Quota, Refusal, Ticket};
 
 use crate::attempt_ledger::{
-    About, AddressPlace, Admitted, AttemptLedger, AttemptLimits, Beginning, Begun, Held,
+    About, AddressPlace, Admitted, AttemptLedger, AttemptLimits, Beginning, Begun, Held, Sought,
 };
 use crate::contract::accounts::people::{policy, user};
 use crate::contract::must;
@@ -36,8 +36,12 @@ pub(super) fn address(n: u8) -> AddressKey {
 #[derive(Clone, Debug)]
 pub(super) enum Who {
     User(UserName),
+    /// The same, by an address that the account has.
+    Addressed(UserName, &'static str),
     /// Has no account, and may have one.
     Stranger(UserName),
+    /// An address that no account has, and one may have.
+    Foreign(&'static str),
     /// What no account can have.
     Nobody(u8),
 }
@@ -49,15 +53,24 @@ impl Who {
 
     fn name(&self) -> Option<&UserName> {
         match self {
-            Self::User(name) | Self::Stranger(name) => Some(name),
-            Self::Nobody(_) => None,
+            Self::User(name) | Self::Addressed(name, _) | Self::Stranger(name) => Some(name),
+            Self::Foreign(_) | Self::Nobody(_) => None,
+        }
+    }
+
+    fn sought(&self) -> Sought<'_> {
+        match self {
+            Self::User(name) | Self::Stranger(name) => Sought::Name(name),
+            Self::Addressed(_, email) | Self::Foreign(email) => Sought::Email(email),
+            Self::Nobody(_) => Sought::Nobody,
         }
     }
 
     fn digest(&self) -> [u8; 32] {
         match self {
-            Self::User(_) => [0; 32],
+            Self::User(_) | Self::Addressed(..) => [0; 32],
             Self::Stranger(_) => [1; 32],
+            Self::Foreign(_) => [2; 32],
             Self::Nobody(n) => [*n; 32],
         }
     }
@@ -108,15 +121,15 @@ pub(super) async fn begin(
     who: &Who,
     now: SystemTime,
 ) -> Result<Trying, Said> {
-    let (name, digest) = (who.name(), who.digest());
-    let beginning = Beginning { address: from, name, digest, policy: locks(), now };
+    let (sought, digest) = (who.sought(), who.digest());
+    let beginning = Beginning { address: from, sought, digest, policy: locks(), now };
     match ledger.begin(beginning).await {
         Ok(Begun::Admitted(admitted)) => {
             let Admitted { place, account, ticket } = *admitted;
             let found = account.as_ref().map(|account| &account.record.name);
             let promised = match who {
-                Who::User(name) => Some(name),
-                Who::Stranger(_) | Who::Nobody(_) => None,
+                Who::User(name) | Who::Addressed(name, _) => Some(name),
+                Who::Stranger(_) | Who::Foreign(_) | Who::Nobody(_) => None,
             };
             assert_eq!(found, promised, "contract broken: an attempt finds its account");
             assert_eq!(place.address, from, "contract broken: a place is of its address");
