@@ -18,7 +18,7 @@ pub(crate) const PASSWORD: &str = "SecurePassword123!";
 const LIST: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{}}"#;
 
 /// Cheap hashes, and no floor under the time of an answer: nothing here measures time.
-const QUICK: &str =
+pub(crate) const QUICK: &str =
     "passwords:\n  argon2_memory_kib: 8192\n  argon2_time: 1\n  min_response_ms: 0\n";
 
 /// An installation whose credentials are in a database `people` of their own, which the login

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 /// Who sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,9 @@ pub type Turn = (Sender, String);
 pub struct Journal {
     connections: Mutex<Vec<Vec<Turn>>>,
     statements: Mutex<Vec<String>>,
+    /// Words of statements that go no further for now.
+    held: Mutex<&'static [&'static str]>,
+    let_on: Condvar,
 }
 
 impl Journal {
@@ -73,6 +76,22 @@ impl Journal {
         (statements, turns.filter(|(sender, _)| *sender == Sender::Server).count())
     }
 
+    /// Holds up every statement that has one of these words in it, before it is noted; none, and all
+    /// go on.
+    ///
+    /// # Panics
+    /// Never in practice.
+    pub fn hold(&self, words: &'static [&'static str]) {
+        *self.held.lock().expect("nobody panics here") = words;
+        self.let_on.notify_all();
+    }
+
+    fn pass(&self, statement: &str) {
+        let held = self.held.lock().expect("nobody panics here");
+        let is_held = |words: &mut &[&str]| words.iter().any(|word| statement.contains(word));
+        drop(self.let_on.wait_while(held, |words| is_held(words)).expect("nobody panics here"));
+    }
+
     fn carry_both_ways(self: &Arc<Self>, client: std::net::TcpStream, postgres: UnixStream) {
         let back = (postgres.try_clone().expect("a copy"), client.try_clone().expect("a copy"));
         let connection = self.open();
@@ -96,7 +115,9 @@ impl Journal {
 
     fn note(&self, connection: usize, sender: Sender, message: &Message) {
         if (sender, message.tag) == (Sender::Server, b'P') {
-            self.statements().push(message.statement());
+            let statement = message.statement();
+            self.pass(&statement);
+            self.statements().push(statement);
         }
         let turns = &mut self.connections()[connection];
         match turns.last_mut() {

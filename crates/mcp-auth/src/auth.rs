@@ -21,7 +21,8 @@ use crate::elsewhere::{Door, Elsewhere};
 use crate::in_time::in_time;
 use crate::index::{Found, Index, Standing};
 use crate::keeper::Keeper;
-use crate::login::{Attempt, LoginRejection, Logins, OpenedSession};
+use crate::login::{Attempt, LoginRejection, Logins, New, OpenedSession};
+use crate::opened::Fresh;
 use crate::recorder::Recorder;
 use crate::refusal::{Miss, Refusal};
 
@@ -36,6 +37,8 @@ pub(crate) struct Refresh {
 pub(crate) enum Wanted {
     /// That session, and all that was told of accounts.
     Session(SessionId),
+    /// The session whose rows these are, if it cannot be in force without.
+    Opened(Box<Fresh>),
     /// These, and all that was told of accounts.
     Named(Vec<Change>),
     /// Both stores, whole.
@@ -239,9 +242,9 @@ impl Auth {
             self.recorder.tell(AuditAction::Login, outcome, Subject::UnknownUser, actor);
             return Err(LoginRejection::Refused(fault));
         };
-        let opened = logins.log_in(attempt, issue).await?;
+        let New { opened, entered, under_way } = logins.log_in(attempt, issue).await?;
         // If the store cannot be read now, the session is in force as soon as it can.
-        let _ = self.read_again(Wanted::Session(opened.id.clone())).await;
+        let _ = self.read_again(under_way.wanted(entered)).await;
         Ok(opened)
     }
 

@@ -16,6 +16,7 @@ use crate::elsewhere::Elsewhere;
 use crate::index::Index;
 use crate::keeper::{Keeper, Stores};
 use crate::login::{Books, Logins};
+use crate::opened::Openings;
 use crate::recorder::Recorder;
 use crate::settings::Accounts;
 #[cfg(feature = "jwt")]
@@ -151,12 +152,14 @@ impl AuthBuilder {
         let index = Arc::new(Index::closed());
         // Few wait at once: those who make changes. More of them wait for a place in the queue.
         let (refreshes, asked) = mpsc::channel(16);
+        let openings = Arc::<Openings>::default();
         let stores = Stores {
             tokens: self.tokens,
             accounts: self.accounts.as_ref().map(|accounts| Arc::clone(&accounts.store)),
             idle: self.accounts.as_ref().and_then(|accounts| accounts.settings.session_idle),
             stands_in: self.stands_in,
             needed: self.needs_stores,
+            openings: Arc::clone(&openings),
         };
         let keeper =
             Keeper::open(stores, Arc::clone(&self.clock), Arc::clone(&index), asked).await?;
@@ -167,7 +170,7 @@ impl AuthBuilder {
         let logins = match self.accounts {
             None => None,
             Some(Accounts { store, hasher, settings }) => {
-                let books = Books { store, shared: self.attempts };
+                let books = Books { openings, store, shared: self.attempts };
                 let index = Arc::clone(&index);
                 let (clock, entropy, recorder) = (self.clock, self.entropy, recorder.clone());
                 let logins = Logins::new(books, hasher, settings, index, clock, entropy, recorder)?;

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use mcp_identity::Clock;
 use mcp_store::{
-    Account, AccountStore, Change, Changes, LoginSession, SessionSelector, StoreError, TokenRecord,
+    Account, AccountStore, Change, LoginSession, SessionSelector, StoreError, TokenRecord,
     TokenStore,
 };
 use tokio::sync::mpsc;
@@ -18,17 +18,13 @@ use crate::check::USER_STORE;
 use crate::in_time::{LIMIT, LIMIT_OF_ALL, LIMIT_OF_THE_FIRST, in_time, within};
 use crate::index::Index;
 use crate::ledger::Ledger;
+use crate::opened::{Openings, Readings};
 use crate::people::People;
 use crate::reread::{Named, Wishes};
+use crate::watched::Watched;
 
 /// How long until the wall clock is looked at again, however far the next expiry: it may jump.
 const RECHECK: Duration = Duration::from_secs(30);
-
-/// How often a store is read when nothing tells of its changes any more.
-const POLL: Duration = Duration::from_secs(5);
-
-/// How long after a failed reading the next one comes, at first; doubled up to [`RECHECK`].
-const RETRY: Duration = Duration::from_secs(1);
 
 /// How often the last uses of sessions are written down.
 const NOTE_USES: Duration = Duration::from_mins(1);
@@ -48,6 +44,7 @@ pub(crate) struct Stores {
     pub(crate) stands_in: Option<Duration>,
     /// Whether there has to be something to read at the start.
     pub(crate) needed: bool,
+    pub(crate) openings: Arc<Openings>,
 }
 
 /// Keeps the index of an [`Auth`](crate::Auth) as the stores are. While it lives, credentials are
@@ -60,6 +57,7 @@ pub struct Keeper {
     tokens: Watched<Arc<dyn TokenStore>>,
     ledger: Ledger,
     accounts: Option<KeptAccounts>,
+    openings: Arc<Openings>,
     index: Arc<Index>,
     stands_in: Option<Duration>,
     /// A store was down for longer than anything stands in for it.
@@ -71,29 +69,8 @@ pub struct Keeper {
 struct KeptAccounts {
     store: Watched<Arc<dyn AccountStore>>,
     people: People,
+    readings: Readings,
     note_at: Instant,
-}
-
-/// A store, and how it is doing.
-struct Watched<S> {
-    store: S,
-    changes: Changes,
-    what: &'static str,
-    /// It was read once.
-    known: bool,
-    /// Nothing tells of changes any more.
-    deaf: bool,
-    /// When it was asked the last time.
-    read_at: Instant,
-    /// It could not be read the last time.
-    outage: Option<Outage>,
-}
-
-struct Outage {
-    fault: StoreError,
-    since: Instant,
-    retry_at: Instant,
-    wait: Duration,
 }
 
 enum Wake {
@@ -103,6 +80,8 @@ enum Wake {
     Told(Change),
     /// Somebody waits until it has been read.
     Asked(Refresh),
+    /// A session that was under way is so no more.
+    Done,
     /// It is time to look at the clock.
     Time,
 }
@@ -114,18 +93,29 @@ impl Keeper {
         index: Arc<Index>,
         asked: mpsc::Receiver<Refresh>,
     ) -> Result<Self, StoreError> {
-        let Stores { tokens, accounts, idle, stands_in, needed } = stores;
+        let Stores { tokens, accounts, idle, stands_in, needed, openings } = stores;
         // Listened to before they are read: a change made in between is told.
         let tokens = Watched::new(tokens.changes(), tokens, TOKEN_STORE, needed);
         let ledger = Ledger::new(Arc::clone(&index));
         let accounts = accounts.map(|store| KeptAccounts {
             store: Watched::new(store.changes(), store, USER_STORE, needed),
             people: People::new(Arc::clone(&index), idle),
+            readings: Readings::new(Arc::clone(&openings)),
             note_at: Instant::now() + NOTE_USES,
         });
         let (let_go, has_read) = (false, needed);
-        let mut keeper =
-            Self { clock, asked, tokens, ledger, accounts, index, stands_in, let_go, has_read };
+        let mut keeper = Self {
+            clock,
+            asked,
+            tokens,
+            ledger,
+            accounts,
+            openings,
+            index,
+            stands_in,
+            let_go,
+            has_read,
+        };
         if needed {
             keeper.read_first().await?;
         } else {
@@ -181,6 +171,7 @@ impl Keeper {
                 Wake::Tokens => drop(self.read_tokens().await),
                 Wake::Told(change) => self.follow(change).await,
                 Wake::Asked(first) => self.refresh(first).await,
+                Wake::Done => self.read_what_was_set_aside().await,
                 Wake::Time => self.read_what_is_due().await,
             }
             self.mind_outages().await;
@@ -210,6 +201,7 @@ impl Keeper {
             _ = self.tokens.changed() => Wake::Tokens,
             change = changed(accounts) => Wake::Told(change),
             Some(refresh) = self.asked.recv() => Wake::Asked(refresh),
+            () = self.openings.one_is_done() => Wake::Done,
             () = sleep_until(wake_at) => Wake::Time,
         }
     }
@@ -242,16 +234,33 @@ impl Keeper {
     }
 
     async fn follow(&mut self, change: Change) {
+        if let Some(KeptAccounts { readings, people, .. }) = &mut self.accounts
+            && readings.sets_aside(&change, people)
+        {
+            return;
+        }
         let mut named = Named::default();
         named.add(change);
         let _ = self.read_named(named).await;
     }
 
-    /// One reading answers all who wait.
+    async fn read_what_was_set_aside(&mut self) {
+        let named = self.accounts.as_mut().map(|accounts| accounts.readings.take_done());
+        if let Some(named) = named.filter(|named| !named.is_empty()) {
+            let _ = self.read_named(named).await;
+        }
+    }
+
+    /// Who brought what he wants waits for nothing; one reading answers all others.
     async fn refresh(&mut self, first: Refresh) {
         let mut waiting = vec![first];
         while let Ok(another) = self.asked.try_recv() {
             waiting.push(another);
+        }
+        let waiting: Vec<_> =
+            waiting.into_iter().filter_map(|refresh| self.take_rows(refresh)).collect();
+        if waiting.is_empty() {
+            return;
         }
         let Wishes { named, tokens, accounts } = Wishes::of(&waiting);
         let tokens = if tokens { self.read_tokens().await } else { Ok(()) };
@@ -261,12 +270,27 @@ impl Keeper {
         self.mind_outages().await;
         for Refresh { what, done } in waiting {
             let outcome = match what {
-                Wanted::Session(_) => accounts.clone(),
+                Wanted::Session(_) | Wanted::Opened(_) => accounts.clone(),
                 Wanted::Named(_) | Wanted::Both => tokens.clone().and(accounts.clone()),
             };
             // Gone: nobody waits any more, and the change is in force all the same.
             let _ = done.send(outcome);
         }
+    }
+
+    /// Gives back whoever is to be answered by a reading.
+    fn take_rows(&mut self, refresh: Refresh) -> Option<Refresh> {
+        let (Wanted::Opened(fresh), Some(accounts)) = (&refresh.what, &mut self.accounts) else {
+            return Some(refresh);
+        };
+        let KeptAccounts { store, people, readings, .. } = accounts;
+        let may_be = !self.let_go && !store.must_be_read_whole();
+        if !may_be || !readings.take(fresh, people, self.clock.now()) {
+            return Some(refresh);
+        }
+        // Gone: nobody waits any more.
+        let _ = refresh.done.send(Ok(()));
+        None
     }
 
     /// When nothing stands in any more for a store that is down; `None`: none is, or for ever.
@@ -327,12 +351,14 @@ impl Keeper {
     async fn read_named(&mut self, mut named: Named) -> Result<(), StoreError> {
         let patience = self.patience(LIMIT);
         let Some(accounts) = &mut self.accounts else { return Ok(()) };
-        named.hear(&mut accounts.store.changes);
+        named.hear(&mut accounts.store.changes, &mut accounts.readings, &accounts.people);
+        accounts.readings.take_aside(&named);
         if named.is_too_much() || self.let_go || accounts.store.must_be_read_whole() {
             return self.read_accounts().await;
         }
         let read = within(patience, USER_STORE, named.read(&*accounts.store.store)).await;
         let reread = accounts.store.note(read)?;
+        accounts.readings.read_some(&reread);
         if accounts.people.settle_some(reread, self.clock.now()) {
             return Ok(());
         }
@@ -345,6 +371,7 @@ impl Keeper {
         accounts.store.changes.skip();
         let read = read_accounts(&*accounts.store.store, patience).await;
         let (users, sessions) = accounts.store.note(read)?;
+        accounts.readings.read_whole();
         accounts.people.settle(users, sessions, self.clock.now());
         Ok(())
     }
@@ -372,73 +399,6 @@ impl KeptAccounts {
             in_time(USER_STORE, store.end_sessions(SessionSelector::Id(id))).await?;
         }
         Ok(())
-    }
-}
-
-impl<S> Watched<S> {
-    fn new(changes: Changes, store: S, what: &'static str, known: bool) -> Self {
-        Self { store, changes, what, known, deaf: false, read_at: Instant::now(), outage: None }
-    }
-
-    /// Waits until something is worth reading again, and says what.
-    async fn changed(&mut self) -> Change {
-        if self.deaf {
-            return std::future::pending().await;
-        }
-        let Some(change) = self.changes.next().await else {
-            self.deaf = true;
-            tracing::warn!(
-                "No word of changes of the {} any more: reading it every 5 s",
-                self.what
-            );
-            return Change::Everything;
-        };
-        change
-    }
-
-    /// May more have changed than what is told?
-    fn must_be_read_whole(&self) -> bool {
-        self.deaf || self.outage.is_some()
-    }
-
-    /// When it is to be read again, told or not.
-    fn due_at(&self) -> Option<Instant> {
-        let poll = self.deaf.then(|| self.read_at + POLL);
-        let retry = self.outage.as_ref().map(|outage| outage.retry_at);
-        poll.into_iter().chain(retry).min()
-    }
-
-    fn is_due(&self) -> bool {
-        self.due_at().is_some_and(|due| due <= Instant::now())
-    }
-
-    /// Takes note of how a reading went.
-    fn note<T>(&mut self, read: Result<T, StoreError>) -> Result<T, StoreError> {
-        self.read_at = Instant::now();
-        match &read {
-            Ok(_) => {
-                self.known = true;
-                if self.outage.take().is_some() {
-                    tracing::info!("The {} can be read again", self.what);
-                }
-            }
-            Err(fault) => self.note_outage(fault),
-        }
-        read
-    }
-
-    fn note_outage(&mut self, fault: &StoreError) {
-        let before = self.outage.take();
-        if before.as_ref().is_none_or(|outage| outage.fault != *fault) {
-            let hint = fault.hint.as_deref().unwrap_or_default();
-            let kept =
-                if self.known { "Kept what was last read of" } else { "Nothing is known of" };
-            tracing::error!(error = %fault, hint, "{kept} the {}", self.what);
-        }
-        let since = before.as_ref().map_or_else(Instant::now, |outage| outage.since);
-        let wait = before.map_or(RETRY, |outage| (outage.wait * 2).min(RECHECK));
-        let retry_at = Instant::now() + wait;
-        self.outage = Some(Outage { fault: fault.clone(), since, retry_at, wait });
     }
 }
 

@@ -98,6 +98,7 @@ mod index;
 mod keeper;
 mod ledger;
 mod login;
+mod opened;
 mod passwords;
 mod people;
 mod recorder;
@@ -105,6 +106,7 @@ mod refusal;
 mod reread;
 mod settings;
 mod share;
+mod watched;
 
 pub use auth::{Auth, OpenError, RefreshError};
 pub use authenticate::{Answer, Asked, Authenticate, OpenDoor, PasswordChangeDoor};

@@ -16,8 +16,8 @@ use mcp_identity::{
     Password, PlainToken, PrincipalId, SessionId, Subject, TokenHash, UserName,
 };
 use mcp_store::{
-    AccountStore, AttemptLedger, LocalAttempts, LoginSession, OpenRejection, Opening, SessionScope,
-    StoreError, StoredHash,
+    AccountStore, AttemptLedger, Entered, LocalAttempts, LoginSession, OpenRejection, Opening,
+    SessionScope, StoreError, StoredHash,
 };
 use mcp_throttle::Ticket;
 use tokio::time::{Instant, sleep_until};
@@ -26,6 +26,7 @@ use crate::check::{Checks, Claimed, Guess, Outcome, Right, USER_STORE, soon};
 use crate::credential::{Issue, Jwt};
 use crate::in_time::in_time;
 use crate::index::Index;
+use crate::opened::{Openings, UnderWay};
 use crate::passwords::Passwords;
 use crate::recorder::Recorder;
 use crate::settings::LoginSettings;
@@ -104,8 +105,16 @@ pub enum LoginRejection {
     Store(#[from] StoreError),
 }
 
+/// A session that was opened, and is not in force yet.
+pub(crate) struct New {
+    pub(crate) opened: OpenedSession,
+    pub(crate) entered: Entered,
+    pub(crate) under_way: UnderWay,
+}
+
 /// Where accounts and attempts are kept.
 pub(crate) struct Books {
+    pub(crate) openings: Arc<Openings>,
     pub(crate) store: Arc<dyn AccountStore>,
     /// The attempts that servers have in common; `None`: this one has them for itself.
     pub(crate) shared: Option<Arc<dyn AttemptLedger>>,
@@ -114,6 +123,7 @@ pub(crate) struct Books {
 /// Judges logins.
 pub(crate) struct Logins {
     store: Arc<dyn AccountStore>,
+    openings: Arc<Openings>,
     ledger: Arc<dyn AttemptLedger>,
     settings: LoginSettings,
     checks: Checks,
@@ -134,7 +144,7 @@ impl Logins {
         entropy: Arc<dyn Entropy>,
         recorder: Recorder,
     ) -> Result<Self, EntropyError> {
-        let Books { store, shared } = books;
+        let Books { openings, store, shared } = books;
         let mut secret = [0; 32];
         entropy.fill(&mut secret)?;
         let (ledger, secret) = shared.map_or_else(
@@ -155,7 +165,18 @@ impl Logins {
         );
         let shares = Shares::new(&*entropy)?;
         let jwt = None;
-        Ok(Self { store, ledger, settings, checks, shares, clock, entropy, recorder, jwt })
+        Ok(Self {
+            store,
+            openings,
+            ledger,
+            settings,
+            checks,
+            shares,
+            clock,
+            entropy,
+            recorder,
+            jwt,
+        })
     }
 
     /// Makes a JWT of a session where one is asked for.
@@ -172,7 +193,7 @@ impl Logins {
         &self,
         attempt: &Attempt,
         issue: Issue,
-    ) -> Result<OpenedSession, LoginRejection> {
+    ) -> Result<New, LoginRejection> {
         let begin = Instant::now();
         let unrecorded = Unrecorded { recorder: &self.recorder, attempt, told: false };
         let (outcome, subject) = self.judge(attempt, issue, begin).await;
@@ -231,7 +252,7 @@ impl Logins {
         attempt: &Attempt,
         issue: Issue,
         begin: Instant,
-    ) -> (Result<OpenedSession, LoginRejection>, Subject) {
+    ) -> (Result<New, LoginRejection>, Subject) {
         let mut subject = Subject::None;
         let deadline = begin + self.settings.patience.min(LONGEST_WAIT);
         let claimed = Claimed::parse(&attempt.name);
@@ -297,7 +318,7 @@ impl Logins {
         issue: Issue,
         outcome: Outcome,
         guess: Option<Guess>,
-    ) -> Result<Option<OpenedSession>, LoginRejection> {
+    ) -> Result<Option<New>, LoginRejection> {
         match outcome {
             Outcome::Refused(fault, _) => Err(LoginRejection::Refused(fault)),
             Outcome::Disabled(_) => Err(LoginRejection::Disabled),
@@ -311,7 +332,7 @@ impl Logins {
         issue: Issue,
         right: Right,
         guess: Option<Guess>,
-    ) -> Result<Option<OpenedSession>, LoginRejection> {
+    ) -> Result<Option<New>, LoginRejection> {
         let _freed = self.checks.freed();
         let Right { name, made, checked, stronger, place, must_change } = right;
         let scope = if must_change { SessionScope::PasswordChange } else { SessionScope::Full };
@@ -329,11 +350,13 @@ impl Logins {
             limit: self.settings.max_sessions,
             now: self.clock.now(),
         };
+        let under_way = self.openings.begin(&id);
         let opening = self.ledger.open(opening, guess.and_then(Guess::into_place));
         match in_time(USER_STORE, opening).await {
-            Ok(opened) => {
-                self.record_ended(attempt, &id, &name, opened.ended);
-                Ok(Some(OpenedSession { token, id, user: name, expires_at, scope }))
+            Ok(entered) => {
+                self.record_ended(attempt, &id, &name, &entered.ended);
+                let opened = OpenedSession { token, id, user: name, expires_at, scope };
+                Ok(Some(New { opened, entered, under_way }))
             }
             Err(OpenRejection::Changed) => Ok(None),
             Err(OpenRejection::Locked(_)) => Err(LoginRejection::Refused(CredentialFault::Locked)),
@@ -383,12 +406,12 @@ impl Logins {
         attempt: &Attempt,
         by: &SessionId,
         user: &UserName,
-        ended: Vec<SessionId>,
+        ended: &[SessionId],
     ) {
         for id in ended {
             let by = PrincipalId::Session(by.clone());
             let actor = Actor::Caller(attempt.caller.clone(), Some(by));
-            let subject = Subject::Session(id, user.clone());
+            let subject = Subject::Session(id.clone(), user.clone());
             self.recorder.tell(AuditAction::EndSession, AuditOutcome::Done, subject, actor);
         }
     }
@@ -403,9 +426,9 @@ struct Unrecorded<'a> {
 }
 
 impl Unrecorded<'_> {
-    fn record(mut self, outcome: &Result<OpenedSession, LoginRejection>, subject: Subject) {
+    fn record(mut self, outcome: &Result<New, LoginRejection>, subject: Subject) {
         match outcome {
-            Ok(OpenedSession { id, user, .. }) => {
+            Ok(New { opened: OpenedSession { id, user, .. }, .. }) => {
                 self.tell(AuditOutcome::Done, Subject::Session(id.clone(), user.clone()));
             }
             Err(rejection) => self.record_rejection(rejection, subject),

@@ -113,6 +113,16 @@ impl People {
         self.publish(turned);
     }
 
+    /// Is the account just as the index was made of it?
+    pub(crate) fn knows(&self, record: &UserRecord) -> bool {
+        self.users.get(&record.name).is_some_and(|user| user.record == *record)
+    }
+
+    /// Is this session in force?
+    pub(crate) fn holds(&self, session: &SessionId) -> bool {
+        self.sessions.contains(session)
+    }
+
     /// Makes the index what the store says of these, and leaves the rest as it is. `false`: who may
     /// log in by now may have sessions that were not read; nothing is changed then.
     pub(crate) fn settle_some(&mut self, reread: Reread, now: SystemTime) -> bool {

@@ -7,6 +7,8 @@ use mcp_identity::{SessionId, UserName};
 use mcp_store::{Account, AccountStore, Change, Changes, LoginSession, StoreError};
 
 use crate::auth::{Refresh, Wanted};
+use crate::opened::Readings;
+use crate::people::People;
 
 /// So many are read one by one; of more, all that there is.
 const MOST: usize = 32;
@@ -42,6 +44,7 @@ impl Wishes {
         for refresh in waiting {
             match &refresh.what {
                 Wanted::Session(id) => wishes.named.add(Change::Session(id.clone())),
+                Wanted::Opened(fresh) => wishes.named.add(Change::Session(fresh.id().clone())),
                 Wanted::Named(changes) => changes.iter().for_each(|change| wishes.add(change)),
                 Wanted::Both => (wishes.tokens, wishes.accounts) = (true, true),
             }
@@ -68,13 +71,25 @@ impl Named {
         }
     }
 
-    /// Adds what was told by now.
-    pub(crate) fn hear(&mut self, changes: &mut Changes) {
+    /// Adds what was told by now, and need not be set aside.
+    pub(crate) fn hear(&mut self, changes: &mut Changes, readings: &mut Readings, people: &People) {
         while !self.is_too_much()
             && let Some(change) = changes.told()
         {
-            self.add(change);
+            if !readings.sets_aside(&change, people) {
+                self.add(change);
+            }
         }
+    }
+
+    /// Is this session among them?
+    pub(crate) fn names(&self, session: &SessionId) -> bool {
+        self.sessions.contains(session)
+    }
+
+    /// Is there nothing to read?
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.everything && self.users.is_empty() && self.sessions.is_empty()
     }
 
     /// Is it better to read everything?

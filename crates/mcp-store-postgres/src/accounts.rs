@@ -5,13 +5,13 @@ use std::time::SystemTime;
 use mcp_identity::{DbRole, SessionId, UserName};
 use mcp_store::{
     Account, AccountStore, AddRejection, AdminsLeft, BoxFuture, Change, Changes, EditRejection,
-    Excerpt, Login, LoginSession, OpenRejection, Opened, Opening, SessionSelector, StoreError,
-    StoredHash, UserEdit, UserRecord,
+    Entered, Excerpt, Login, LoginSession, OpenRejection, Opened, Opening, SessionSelector,
+    StoreError, UserEdit, UserRecord,
 };
 use mcp_throttle::{Failure, LockoutPolicy, Ticket, Verdict};
 use tokio::time::Instant;
 use tokio_postgres::Row;
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::types::Type;
 
 use crate::fault::Fault;
 use crate::rows::{ACCOUNT, ACCOUNT_COLUMNS, SESSION, list, lock_until};
@@ -180,70 +180,6 @@ impl PostgresStore {
         ];
         self.pool().write(SQL, values).await.map_err(Fault::into_store)?;
         Ok(())
-    }
-
-    /// Opens a session; `place` is of the address that it comes from, and free afterwards.
-    pub(crate) async fn let_in(
-        &self,
-        opening: Opening,
-        place: Option<(String, SystemTime)>,
-    ) -> Result<Opened, OpenRejection> {
-        const OPEN: &str = "SELECT outcome, lock, ended FROM mcp_open_session($1, $2, $3, $4, $5, \
-            $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
-        const OPEN_AND_FREE: &str = "SELECT outcome, lock, ended FROM mcp_open_attempt($1, $2, \
-            $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)";
-        let Opening { session, ticket, policy, account_made, checked, stronger, limit, now } =
-            &opening;
-        let Rule { lasts, holds, .. } = Rule::of(policy);
-        let room = i64::try_from(*limit).unwrap_or(i64::MAX);
-        let (stronger, ticket) = (stronger.as_ref().map(StoredHash::expose), ticket.time());
-        let (key, id, token) = (session.user.key(), session.id.as_str(), session.hash.to_hex());
-        let (checked, from) = (checked.expose(), session.address.map(|it| it.to_string()));
-        let scope = session.scope.as_str();
-        let mut values: Vec<(&(dyn ToSql + Sync), Type)> = vec![
-            (&key, Type::TEXT),
-            (account_made, Type::TIMESTAMPTZ),
-            (&checked, Type::TEXT),
-            (&stronger, Type::TEXT),
-            (&ticket, Type::TIMESTAMPTZ),
-            (&lasts, Type::INT8),
-            (&holds, Type::INT8),
-            (&room, Type::INT8),
-            (now, Type::TIMESTAMPTZ),
-            (&id, Type::TEXT),
-            (&token, Type::TEXT),
-            (&session.created_at, Type::TIMESTAMPTZ),
-            (&session.expires_at, Type::TIMESTAMPTZ),
-            (&session.last_used, Type::TIMESTAMPTZ),
-            (&from, Type::TEXT),
-            (&session.agent, Type::TEXT),
-            (&scope, Type::TEXT),
-        ];
-        if let Some((address, taken)) = &place {
-            values
-                .extend([(address as &(dyn ToSql + Sync), Type::TEXT), (taken, Type::TIMESTAMPTZ)]);
-        }
-        let sql = if place.is_some() { OPEN_AND_FREE } else { OPEN };
-        let rows = self.pool().write(sql, &values).await.map_err(Fault::into_store)?;
-        let row = rows.first().ok_or(OpenRejection::Changed)?;
-        self.opened(row, &opening)
-    }
-
-    fn opened(&self, row: &Row, opening: &Opening) -> Result<Opened, OpenRejection> {
-        let lock: Option<SystemTime> = self.reader().get(row, 1)?;
-        match (self.reader().get(row, 0)?, lock) {
-            ("opened", _) => {}
-            ("locked", Some(end)) => return Err(OpenRejection::Locked(lock_until(end))),
-            _ => return Err(OpenRejection::Changed),
-        }
-        let ended: Option<Vec<String>> = self.reader().get(row, 2)?;
-        let ended = ended.unwrap_or_default();
-        let ended: Vec<SessionId> = ended.iter().filter_map(|id| SessionId::parse(id)).collect();
-        let rehashed =
-            opening.stronger.as_ref().map(|_| Change::User(opening.session.user.clone()));
-        let sessions = ended.iter().chain([&opening.session.id]).cloned().map(Change::Session);
-        self.tell(rehashed.into_iter().chain(sessions));
-        Ok(Opened { ended })
     }
 
     async fn all_sessions(&self) -> Result<Vec<LoginSession>, StoreError> {
@@ -435,7 +371,10 @@ impl AccountStore for PostgresStore {
     }
 
     fn open_session(&self, opening: Opening) -> BoxFuture<'_, Result<Opened, OpenRejection>> {
-        Box::pin(self.let_in(opening, None))
+        Box::pin(async {
+            let Entered { ended, seen: _ } = self.let_in(opening, None).await?;
+            Ok(Opened { ended })
+        })
     }
 
     fn sessions(&self) -> BoxFuture<'_, Result<Vec<LoginSession>, StoreError>> {

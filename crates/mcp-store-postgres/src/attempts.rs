@@ -11,8 +11,8 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use mcp_store::{
-    About, AddressPlace, Admitted, AttemptLedger, AttemptLimits, Beginning, Begun, BoxFuture, Held,
-    OpenRejection, Opened, Opening, Sought, StoreError,
+    About, AddressPlace, Admitted, AttemptLedger, AttemptLimits, Beginning, Begun, BoxFuture,
+    Entered, Held, OpenRejection, Opening, Sought, StoreError,
 };
 use mcp_throttle::{AddressKey, Failure, LockoutPolicy, Refusal, Ticket};
 use tokio::time::Instant;
@@ -278,7 +278,7 @@ impl AttemptLedger for PostgresAttempts {
         &self,
         opening: Opening,
         place: Option<AddressPlace>,
-    ) -> BoxFuture<'_, Result<Opened, OpenRejection>> {
+    ) -> BoxFuture<'_, Result<Entered, OpenRejection>> {
         let place = place.map(|place| (place.address.to_string(), time_of(&place)));
         Box::pin(self.store.let_in(opening, place))
     }

@@ -55,6 +55,7 @@ mod fault;
 mod found;
 mod keeper;
 mod loose;
+mod opening;
 mod pool;
 mod recovery;
 mod refused;

@@ -3,9 +3,10 @@
 use std::num::NonZeroUsize;
 use std::time::SystemTime;
 
-use mcp_identity::UserName;
+use mcp_identity::{SessionId, UserName};
 use mcp_throttle::{AddressKey, Failure, LockoutPolicy, Quota, Refusal, Ticket};
 
+use crate::account::{LoginSession, UserRecord};
 use crate::account_store::{Account, OpenRejection, Opened, Opening};
 use crate::token_store::{BoxFuture, StoreError};
 
@@ -66,7 +67,7 @@ pub trait AttemptLedger: Send + Sync {
         &self,
         opening: Opening,
         place: Option<AddressPlace>,
-    ) -> BoxFuture<'_, Result<Opened, OpenRejection>>;
+    ) -> BoxFuture<'_, Result<Entered, OpenRejection>>;
 
     /// Is an address over its quota? It takes no place: whoever shares a check of another holds
     /// none.
@@ -170,6 +171,31 @@ pub struct AddressPlace {
     pub address: AddressKey,
     /// Its name among those of the address.
     pub number: u64,
+}
+
+/// A session that was opened, and what the store knows of it already.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Entered {
+    /// The sessions that ended for it.
+    pub ended: Vec<SessionId>,
+    /// `None`: to be asked for.
+    pub seen: Option<Box<Seen>>,
+}
+
+impl From<Opened> for Entered {
+    fn from(Opened { ended }: Opened) -> Self {
+        Self { ended, seen: None }
+    }
+}
+
+/// An account and a session of it. Both are as they were after the ledger was asked to open the
+/// session, if not at one moment: whatever was changed before that shows in them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Whose it is. Enabled, and the account that was to be logged in to.
+    pub record: UserRecord,
+    /// As it is kept.
+    pub session: LoginSession,
 }
 
 /// What an attempt holds.

@@ -67,7 +67,8 @@ pub use account_store::{
     Opening,
 };
 pub use attempt_ledger::{
-    About, AddressPlace, Admitted, AttemptLedger, AttemptLimits, Beginning, Begun, Held, Sought,
+    About, AddressPlace, Admitted, AttemptLedger, AttemptLimits, Beginning, Begun, Entered, Held,
+    Seen, Sought,
 };
 pub use audit::{
     AuditBatch, AuditEvents, AuditFilter, AuditLine, AuditLineFault, AuditPage, AuditQueue,

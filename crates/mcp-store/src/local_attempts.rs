@@ -10,9 +10,10 @@ use mcp_throttle::{
     VirtualLockouts,
 };
 
-use crate::account_store::{AccountStore, Login, OpenRejection, Opened, Opening};
+use crate::account_store::{AccountStore, Login, OpenRejection, Opening};
 use crate::attempt_ledger::{
-    About, AddressPlace, Admitted, AttemptLedger, AttemptLimits, Beginning, Begun, Held, Sought,
+    About, AddressPlace, Admitted, AttemptLedger, AttemptLimits, Beginning, Begun, Entered, Held,
+    Sought,
 };
 use crate::token_store::{BoxFuture, StoreError};
 
@@ -145,11 +146,11 @@ impl AttemptLedger for LocalAttempts {
         &self,
         opening: Opening,
         place: Option<AddressPlace>,
-    ) -> BoxFuture<'_, Result<Opened, OpenRejection>> {
+    ) -> BoxFuture<'_, Result<Entered, OpenRejection>> {
         if let Some(place) = place {
             self.release(place);
         }
-        self.accounts.open_session(opening)
+        Box::pin(async move { Ok(self.accounts.open_session(opening).await?.into()) })
     }
 
     fn look(

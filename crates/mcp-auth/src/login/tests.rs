@@ -94,7 +94,7 @@ impl House {
         }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let logins = Logins::new(
-            Books { store: store.clone(), shared: None },
+            Books { openings: Arc::default(), store: store.clone(), shared: None },
             passwords.clone(),
             settings(limit),
             Arc::new(Index::closed()),
@@ -117,7 +117,10 @@ impl House {
         let password = Password::presented(password.to_owned());
         let attempt = Attempt { name: name.to_owned(), password, caller };
         let logins = Arc::clone(&self.logins);
-        tokio::spawn(async move { logins.log_in(&attempt, Issue::Opaque).await })
+        tokio::spawn(async move {
+            let new = logins.log_in(&attempt, Issue::Opaque).await;
+            new.map(|New { opened, .. }| opened)
+        })
     }
 
     /// How many checks an attempt costs.

@@ -42,6 +42,10 @@ impl Roll {
         Some(kept)
     }
 
+    pub(super) fn contains(&self, id: &SessionId) -> bool {
+        self.kept.contains_key(id)
+    }
+
     /// A store has noted a use: it is over no sooner for that.
     pub(super) fn note_use(&mut self, id: &SessionId, at: SystemTime) {
         if let Some(kept) = self.kept.get_mut(id) {

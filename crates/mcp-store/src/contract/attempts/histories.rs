@@ -9,8 +9,8 @@ use mcp_throttle::{
 };
 
 use super::trying::{Said, Trying, Who, address, begin, limits, locks, said};
-use crate::account_store::{AccountStore, OpenRejection, Opened, Opening};
-use crate::attempt_ledger::{AttemptLedger, AttemptLimits};
+use crate::account_store::{AccountStore, OpenRejection, Opening};
+use crate::attempt_ledger::{AttemptLedger, AttemptLimits, Entered, Seen};
 use crate::contract::accounts::people::{keep, opening, plain, session, user};
 use crate::contract::{Dice, hold, second};
 
@@ -186,10 +186,16 @@ impl<'a> History<'a> {
         let session = session(self.sessions, &user(number));
         let opening = opening(&plain(number), session, given);
         let opening = Opening { policy: locks(), now: self.now, ..opening };
+        let asked = opening.session.clone();
         let opened = self.ledger.open(opening, Some(held.place)).await;
+        if let Ok(Entered { seen: Some(seen), .. }) = &opened {
+            let kept = Seen { record: plain(number), session: asked };
+            hold(&format!("{}: what is seen of a session", self.place), &**seen, &kept);
+        }
+        let opened = opened.map(|entered| entered.ended);
         guess.was_right();
         let promised = self.names[name].1.succeeded(ticket, &locks(), self.now);
-        let promised = promised.map(|()| Opened::default()).map_err(OpenRejection::Locked);
+        let promised = promised.map(|()| Vec::new()).map_err(OpenRejection::Locked);
         hold(&format!("{}: open", self.place), &opened, &promised);
     }
 
