@@ -209,7 +209,7 @@ fn a_stranger_reaches_the_one_tool_and_nothing_else() {
 #[test]
 fn everything_that_happened_is_in_the_audit_log_and_no_secret_is() {
     let installation = with_users("");
-    let server = installation.start();
+    let mut server = installation.start();
     let to = server.address();
     let token = session(to, "alice", PASSWORD);
     assert!(opens(to, &token));
@@ -217,7 +217,9 @@ fn everything_that_happened_is_in_the_audit_log_and_no_secret_is() {
     // People type their passwords where a name is asked for.
     assert!(log_in(to, "hunter2-Secret", "x").json()["error"].is_object());
     assert_eq!(Request::new("POST", "/auth/logout").bearer(&token).send(to).status, 200);
-    drop(server);
+    // What is not written yet is, before it ends.
+    server.signal("TERM");
+    server.wait();
     let log = std::fs::read_to_string(installation.path().join("audit.jsonl")).unwrap();
     for secret in [PASSWORD, "Wrong1Password", "hunter2", &token, installation.token()] {
         assert!(!log.contains(secret), "{secret} in {log}");

@@ -7,6 +7,7 @@ mod accounts_admin;
 mod accounts_events;
 mod accounts_hostile;
 mod accounts_openapi;
+mod accounts_past;
 mod accounts_rest;
 mod accounts_sources;
 mod accounts_spellings;

@@ -112,7 +112,7 @@ fn reset_by_form(to: SocketAddr, path: &str, one: &str, other: &str) -> Response
 fn a_link_in_a_letter_sets_a_password_once_and_ends_every_session_and_its_queries() {
     let mail = MailServer::start(&[]);
     let installation = house(&smtp(mail.port()));
-    let server = installation.start();
+    let mut server = installation.start();
     let to = server.address();
     let session = log_in(to, "alice", PASSWORD).unwrap();
     let bobs = log_in(to, "bob", PASSWORD).unwrap();
@@ -171,7 +171,9 @@ fn a_link_in_a_letter_sets_a_password_once_and_ends_every_session_and_its_querie
     assert_eq!(confirmation["envelope_to"], json!(["alice@example.com"]));
     let text = confirmation["text"].as_str().unwrap();
     assert!(text.contains("was just set") && !text.contains("/admin/reset-password/"), "{text}");
-    drop(server);
+    // What is not written yet is, before it ends.
+    server.signal("TERM");
+    server.wait();
     nothing_tells(&installation, secret);
     assert_eq!(audited(&installation, "ask_reset").len(), 1);
     assert_eq!(audited(&installation, "send_letter").len(), 2);

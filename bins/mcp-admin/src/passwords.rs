@@ -10,7 +10,7 @@ use mcp_password::{
     Algorithm, Asker, HashError, Hasher, Owner, PasswordHash, PasswordRejection, Policy, Preset,
     Settings, Verdict,
 };
-use mcp_store::{StoredHash, UserRecord};
+use mcp_store::{AccountStore, StoreError, StoredHash, UserRecord};
 
 use crate::output::Fault;
 use crate::prompt;
@@ -83,13 +83,31 @@ impl Passwords {
         Ok(Self { policy: Policy::new(preset, algorithm), algorithm })
     }
 
-    /// A new password for `owner` that keeps the policy, and its hash. `current` is what the
-    /// account has now, where a policy remembers.
+    /// So many passwords of an account are remembered beside the one that it has.
+    pub(crate) fn past(&self) -> usize {
+        self.policy.past()
+    }
+
+    /// The hashes of the last passwords of an account, as many as the policy remembers: that of
+    /// `record` first, and those before it.
+    pub(crate) async fn last_of<S: AccountStore + ?Sized>(
+        &self,
+        record: &UserRecord,
+        store: &S,
+    ) -> Result<Vec<StoredHash>, StoreError> {
+        if self.policy.history() == 0 {
+            return Ok(Vec::new());
+        }
+        let past = store.past_passwords(&record.name, self.past()).await?;
+        Ok([record.password.clone()].into_iter().chain(past).collect())
+    }
+
+    /// A new password for `owner` that keeps the policy and is none of his `last`, and its hash.
     pub(crate) async fn obtain(
         &self,
         source: Source<'_>,
         owner: Owner<'_>,
-        current: Option<&StoredHash>,
+        last: &[StoredHash],
     ) -> Result<PasswordHash, Fault> {
         let accept = |password: &Password| self.policy.check(password, &owner);
         let password = match source {
@@ -101,7 +119,7 @@ impl Passwords {
         };
         accept(&password).map_err(|rejection| self.refused(&rejection))?;
         let (hasher, asker) = self.hasher(owner.user_name)?;
-        self.is_new(&hasher, &asker, &password, current).await?;
+        self.is_new(&hasher, &asker, &password, last).await?;
         hash(&hasher, &asker, &password).await
     }
 
@@ -122,20 +140,23 @@ impl Passwords {
         Ok((hasher, Asker::new(user, IpAddr::V4(Ipv4Addr::LOCALHOST))))
     }
 
-    /// Of the passwords of before, the store has one.
     async fn is_new(
         &self,
         hasher: &Hasher,
         asker: &Asker,
         password: &Password,
-        current: Option<&StoredHash>,
+        last: &[StoredHash],
     ) -> Result<(), Fault> {
-        let current = current.and_then(|hash| PasswordHash::parse(hash.expose()).ok());
-        let Some(current) = current.filter(|_| self.policy.history() > 0) else { return Ok(()) };
-        match hasher.verify(asker, password, Some(&current)).await.map_err(Fault::from_failure)? {
-            Verdict::Wrong => Ok(()),
-            Verdict::Right => Err(self.refused(&PasswordRejection::used_before(&self.policy))),
+        // One that cannot be verified is nobody's password.
+        for hash in last.iter().filter_map(|hash| PasswordHash::parse(hash.expose()).ok()) {
+            match hasher.verify(asker, password, Some(&hash)).await.map_err(Fault::from_failure)? {
+                Verdict::Wrong => {}
+                Verdict::Right => {
+                    return Err(self.refused(&PasswordRejection::used_before(&self.policy)));
+                }
+            }
         }
+        Ok(())
     }
 
     fn refused(&self, rejection: &PasswordRejection) -> Fault {

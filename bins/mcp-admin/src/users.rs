@@ -47,7 +47,7 @@ pub(crate) fn hash_password(algorithm: Option<HashAlgorithm>, desk: &Desk) -> Re
     }?;
     let source = if prompt::is_possible() { Source::Asked } else { Source::StandardInput };
     let nobody = Owner { user_name: "", email: None };
-    let hash = desk.wait(passwords.obtain(source, nobody, None))?;
+    let hash = desk.wait(passwords.obtain(source, nobody, &[]))?;
     desk.output.show(&format!("{}\n", hash.expose()), &json!({ "hash": hash.expose() }))
 }
 
@@ -62,7 +62,7 @@ fn add(arguments: &AddUserArgs, desk: &Desk) -> Result<(), Fault> {
     let name = new_name(arguments.name.as_deref(), &store, desk)?;
     let owner = Owner { user_name: name.as_str(), email: arguments.email.as_deref() };
     let source = source(&arguments.password)?;
-    let hash = desk.wait(passwords.obtain(source, owner, None))?;
+    let hash = desk.wait(passwords.obtain(source, owner, &[]))?;
     let note = match &arguments.note {
         Some(note) => note.clone(),
         // Standard input may have no more to say.
@@ -117,8 +117,12 @@ fn update(arguments: &UpdateUserArgs, desk: &Desk) -> Result<(), Fault> {
         let email = fields.email.as_ref().unwrap_or(&account.record.email).as_deref();
         let owner = Owner { user_name: account.record.name.as_str(), email };
         let source = source(&arguments.password)?;
-        let hash = desk.wait(passwords.obtain(source, owner, Some(&account.record.password)))?;
+        let last = desk.wait(passwords.last_of(&account.record, &*store))?;
+        let hash = desk.wait(passwords.obtain(source, owner, &last))?;
         edit.password = Some(StoredHash::new(hash.expose()));
+        edit.past = passwords.past();
+        // What was looked at: with another password by now, the last ones are others, too.
+        edit.checked = last.into_iter().next();
     }
     let done = [
         (fields != UserEdit::default(), AuditAction::EditUser),
@@ -126,12 +130,30 @@ fn update(arguments: &UpdateUserArgs, desk: &Desk) -> Result<(), Fault> {
         (revoke, AuditAction::EndSession),
     ];
     let before = account;
-    let account = desk.wait(store.edit_account(&name, edit)).map_err(about(&name))?;
+    let account = edited(&name, edit, &store, desk)?;
     let subject = || Subject::User(account.record.name.clone());
     let done = done.into_iter().filter(|(done, _)| *done);
     desk.record_all(done.map(|(_, action)| (action, subject())));
     warn_without_admin(&before, &store, desk);
     changed("User updated", &account, desk)
+}
+
+fn edited(
+    name: &UserName,
+    edit: UserEdit,
+    store: &Accounts,
+    desk: &Desk,
+) -> Result<Account, Fault> {
+    let compared = edit.checked.is_some();
+    let edited = desk.wait(store.edit_account(name, edit));
+    if compared
+        && edited == Err(EditRejection::NotFound)
+        && desk.wait(store.find_account(name))?.is_some()
+    {
+        let fault = format!("the password of {name} was written by somebody else meanwhile");
+        return Err(Fault::refused(fault).hint("run the command again, if yours shall hold"));
+    }
+    edited.map_err(about(name))
 }
 
 /// What an update says beside the password. Nothing, in so many words, takes away what was there.

@@ -3,14 +3,19 @@
 use std::collections::BTreeSet;
 
 use mcp_identity::{AuditAction, Password, RoleName, UserName};
-use mcp_store::{ADMIN_ROLE, AdminsLeft, EditRejection, StoreError, UserEdit, UserRecord};
+use mcp_store::{
+    ADMIN_ROLE, Account, AdminsLeft, EditRejection, StoreError, StoredHash, UserEdit, UserRecord,
+};
 
 use crate::contact;
 use crate::guard::Guard;
-use crate::new_password::NewPasswordRejection;
+use crate::new_password::{NewPasswordRejection, SOON};
 use crate::person::Person;
 use crate::service::{AccountService, Requester};
 use crate::wanted::{CreateRejection, Wanted};
+
+/// So often an edit is made that others are in the way of.
+const ROUNDS: usize = 3;
 
 /// A part of the list of accounts, in the order of their names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -178,24 +183,40 @@ impl AccountService {
         if takes_rights && by.is(&person.name) {
             return Err(self.guarded(by, AuditAction::EditUser, &person, Guard::OwnRights).into());
         }
-        let change = self.change_of(by, &person, &edit).await?;
-        let account = match self.store.edit_account(&person.name, change).await {
-            Ok(account) => account,
-            // The address is not touched.
-            Err(EditRejection::NotFound | EditRejection::EmailTaken) => {
-                return Err(UpdateRejection::NotFound);
-            }
-            Err(EditRejection::LastAdmin) => {
-                let last = Guard::LastAdmin;
-                return Err(self.guarded(by, AuditAction::EditUser, &person, last).into());
-            }
-            Err(EditRejection::Store(fault)) => return Err(fault.into()),
-        };
+        let account = self.edited(by, &person, &edit).await?;
         for action in actions(&person, &edit) {
             self.record(by, action, &person.name);
         }
         self.put_in_force().await;
         Ok(Person::of(account, self.now()))
+    }
+
+    async fn edited(
+        &self,
+        by: &Requester,
+        person: &Person,
+        edit: &AccountEdit,
+    ) -> Result<Account, UpdateRejection> {
+        // Further rounds for a password that was compared with those of before, while somebody set
+        // another one.
+        for _ in 0..ROUNDS {
+            let change = self.change_of(by, person, edit).await?;
+            let compared = change.checked.is_some();
+            match self.store.edit_account(&person.name, change).await {
+                Ok(account) => return Ok(account),
+                Err(EditRejection::NotFound) if compared => {}
+                // The address is not touched.
+                Err(EditRejection::NotFound | EditRejection::EmailTaken) => {
+                    return Err(UpdateRejection::NotFound);
+                }
+                Err(EditRejection::LastAdmin) => {
+                    let last = Guard::LastAdmin;
+                    return Err(self.guarded(by, AuditAction::EditUser, person, last).into());
+                }
+                Err(EditRejection::Store(fault)) => return Err(fault.into()),
+            }
+        }
+        Err(NewPasswordRejection::Busy { retry_after: SOON }.into())
     }
 
     async fn change_of(
@@ -210,16 +231,19 @@ impl AccountService {
             Some(text) => Some(Some(contact::full_name(text).ok_or(UpdateRejection::FullName)?)),
             None => None,
         };
-        let password = match &edit.password {
+        let (password, checked) = match &edit.password {
             Some(password) => {
                 self.check_new(password, &person.name, person.email.as_deref())?;
-                Some(self.hash_for(by, password, &person.name).await?)
+                let compared = self.compared(by, person, password).await?;
+                (Some(self.hash_for(by, password, &person.name).await?), compared)
             }
-            None => None,
+            None => (None, None),
         };
         Ok(UserEdit {
+            checked,
             end_sessions: password.is_some().then_some(None),
             password,
+            past: self.settings.policy.past(),
             must_change_password: edit.must_change_password,
             full_name,
             enabled: edit.is_active.filter(|active| *active != person.is_active),
@@ -227,6 +251,24 @@ impl AccountService {
             admins: AdminsLeft::AtLeastOne,
             ..UserEdit::default()
         })
+    }
+
+    /// The hash that the account must still have when this becomes its password, because this was
+    /// compared with it and those before it. `None`: the policy remembers none.
+    async fn compared(
+        &self,
+        by: &Requester,
+        person: &Person,
+        password: &Password,
+    ) -> Result<Option<StoredHash>, UpdateRejection> {
+        if self.settings.policy.history() == 0 {
+            return Ok(None);
+        }
+        let account = self.store.find_account(&person.name).await?;
+        let current = account.ok_or(UpdateRejection::NotFound)?.record.password;
+        let (name, caller) = (&person.name, &by.caller);
+        self.is_not_used_before::<UpdateRejection>(password, name, caller, &current).await?;
+        Ok(Some(current))
     }
 
     /// The roles as they are, with that of an admin or without it.

@@ -6,7 +6,7 @@ use mcp_identity::{Caller, EndReason, Password, UserName};
 use mcp_password::{
     Asker, HashError, Hasher, HasherError, Owner, PasswordHash, PasswordRejection, Policy, Verdict,
 };
-use mcp_store::StoredHash;
+use mcp_store::{AccountStore, StoreError, StoredHash};
 use unicode_normalization::UnicodeNormalization as _;
 
 use crate::service::{AccountService, Requester};
@@ -88,42 +88,68 @@ impl AccountService {
         by.ended().map_or(Ok(hash), |why| Err(NewPasswordRejection::Ended(why)))
     }
 
-    /// Of the passwords of before, the store has one: where the policy remembers, it is not to be
-    /// chosen again.
-    pub(crate) async fn is_not_used_before(
+    /// May this become the password of that account, which has the hash `current`, as far as its
+    /// last ones matter?
+    pub(crate) async fn is_not_used_before<E>(
         &self,
         password: &Password,
         name: &UserName,
         caller: &Caller,
-        before: &StoredHash,
-    ) -> Result<(), NewPasswordRejection> {
+        current: &StoredHash,
+    ) -> Result<(), E>
+    where
+        E: From<NewPasswordRejection> + From<StoreError>,
+    {
         let policy = &self.settings.policy;
         let asker = Asker::new(name.key(), caller.address);
-        match is_used_before(&self.hasher, policy, &asker, password, before).await {
+        let last = last_passwords(&*self.store, policy, name, current).await?;
+        match is_among(&self.hasher, &asker, password, &last).await {
             Ok(false) => Ok(()),
-            Ok(true) => Err(PasswordRejection::used_before(policy).into()),
-            Err(error) => Err(busy(&error)),
+            Ok(true) => {
+                let used = PasswordRejection::used_before(policy);
+                Err(NewPasswordRejection::from(used).into())
+            }
+            Err(error) => Err(busy(&error).into()),
         }
     }
 }
 
-/// Is it the password of before, where the policy remembers that?
-pub(crate) async fn is_used_before(
-    hasher: &Hasher,
+/// The hashes of the last passwords of an account, as many as the policy remembers, first the one
+/// that it has: `current`, which was read before, so that whoever writes only over that misses none
+/// that came between.
+pub(crate) async fn last_passwords<S: AccountStore + ?Sized>(
+    store: &S,
     policy: &Policy,
-    asker: &Asker,
-    password: &Password,
-    before: &StoredHash,
-) -> Result<bool, HasherError> {
-    let before = PasswordHash::parse(before.expose()).ok();
-    let Some(before) = before.filter(|_| policy.history() > 0) else { return Ok(false) };
-    Ok(match hasher.verify(asker, password, Some(&before)).await? {
-        Verdict::Right => true,
-        Verdict::Wrong => false,
-    })
+    name: &UserName,
+    current: &StoredHash,
+) -> Result<Vec<StoredHash>, StoreError> {
+    if policy.history() == 0 {
+        return Ok(Vec::new());
+    }
+    let past = store.past_passwords(name, policy.past()).await?;
+    Ok([current.clone()].into_iter().chain(past).collect())
 }
 
-const SOON: Duration = Duration::from_secs(1);
+/// Is the password of one of these hashes this one? Each is verified in turn with all others, so
+/// that this takes as long as that many logins.
+pub(crate) async fn is_among(
+    hasher: &Hasher,
+    asker: &Asker,
+    password: &Password,
+    last: &[StoredHash],
+) -> Result<bool, HasherError> {
+    // One that cannot be verified is nobody's password.
+    for hash in last.iter().filter_map(|hash| PasswordHash::parse(hash.expose()).ok()) {
+        match hasher.verify(asker, password, Some(&hash)).await? {
+            Verdict::Right => return Ok(true),
+            Verdict::Wrong => {}
+        }
+    }
+    Ok(false)
+}
+
+/// When to ask again what could not be done now.
+pub(crate) const SOON: Duration = Duration::from_secs(1);
 
 /// Are they one password, however each was typed?
 pub(crate) fn same(one: &Password, other: &Password) -> bool {

@@ -66,7 +66,7 @@ impl AccountService {
         // A second round for those whose hash was made stronger meanwhile, by a login beside them.
         for _ in 0..2 {
             let checked = self.auth.confirm(&attempt).await.map_err(of_login)?;
-            self.is_not_used_before(&new, name, &by.caller, &checked).await?;
+            self.is_not_used_before::<ChangeRejection>(&new, name, &by.caller, &checked).await?;
             let hash = self.hash_for(by, &new, name).await?;
             if self.set_own(by, name, checked, hash).await? {
                 self.record(by, AuditAction::SetPassword, name);
@@ -93,6 +93,7 @@ impl AccountService {
         let edit = UserEdit {
             checked: Some(checked),
             password: Some(hash),
+            past: self.settings.policy.past(),
             must_change_password: Some(false),
             end_sessions: Some(stays),
             ..UserEdit::default()

@@ -116,6 +116,12 @@ impl Policy {
         history.unwrap_or(0)
     }
 
+    /// How many of them are kept beside the one that an account has: all but that one.
+    #[must_use]
+    pub fn past(&self) -> usize {
+        self.history().saturating_sub(1)
+    }
+
     /// May this become the password of `owner`? Every rule but [`Rule::NotUsedBefore`] is checked.
     ///
     /// # Errors
@@ -294,10 +300,11 @@ mod tests {
         }
         assert_eq!(broken(Preset::Strict, "Plum tree 123"), []);
         let policy = Policy::new(Preset::Strict, Algorithm::ARGON2ID);
-        assert_eq!(policy.history(), 5);
+        assert_eq!((policy.history(), policy.past()), (5, 4));
         let told = PasswordRejection::used_before(&policy).to_string();
         assert_eq!(told, "the password breaks the policy: None of your last 5 passwords");
-        assert_eq!(Policy::new(Preset::Classic, Algorithm::ARGON2ID).history(), 0);
+        let classic = Policy::new(Preset::Classic, Algorithm::ARGON2ID);
+        assert_eq!((classic.history(), classic.past()), (0, 0));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use mcp_identity::{DbRole, SessionId, UserName};
 use mcp_store::{
     Account, AccountStore, AddRejection, AdminsLeft, BoxFuture, Change, Changes, EditRejection,
     Entered, Excerpt, Login, LoginSession, OpenRejection, Opened, Opening, SessionSelector,
-    StoreError, UserEdit, UserRecord,
+    StoreError, StoredHash, UserEdit, UserRecord,
 };
 use mcp_throttle::{Failure, LockoutPolicy, Ticket, Verdict};
 use tokio::time::Instant;
@@ -312,6 +312,14 @@ impl AccountStore for PostgresStore {
         email: &'a str,
     ) -> BoxFuture<'a, Result<Option<Account>, StoreError>> {
         Box::pin(self.addressed(email))
+    }
+
+    fn past_passwords<'a>(
+        &'a self,
+        name: &'a UserName,
+        most: usize,
+    ) -> BoxFuture<'a, Result<Vec<StoredHash>, StoreError>> {
+        Box::pin(self.past(name, most))
     }
 
     fn add_account(&self, record: UserRecord) -> BoxFuture<'_, Result<(), AddRejection>> {

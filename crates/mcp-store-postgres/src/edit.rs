@@ -52,6 +52,7 @@ fn columns(edit: &UserEdit) -> Vec<(&'static str, New)> {
         databases,
         db_role,
         read_only,
+        past: _,
         checked: _,
         admins: _,
         end_sessions: _,
@@ -246,6 +247,28 @@ impl PostgresStore {
         rows.first().map(|row| self.reader().account(row)).transpose().map_err(Fault::Store)
     }
 
+    /// Remembers the password that goes, before it does.
+    async fn keep_past(
+        &self,
+        work: &Transaction<'_>,
+        name: &UserName,
+        checked: Option<&str>,
+        new: &StoredHash,
+        most: usize,
+    ) -> Result<(), Fault> {
+        let failed = |error| of_statement(self.pool().place(), &error);
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let values: &[(&(dyn ToSql + Sync), Type)] = &[
+            (&name.key(), Type::TEXT),
+            (&checked, Type::TEXT),
+            (&new.expose(), Type::TEXT),
+            (&most, Type::INT8),
+        ];
+        let sql = "SELECT mcp_keep_past($1, $2, $3, $4)";
+        work.query_typed(sql, values).await.map_err(failed)?;
+        Ok(())
+    }
+
     async fn edit_within(
         &self,
         work: &Transaction<'_>,
@@ -261,6 +284,9 @@ impl PostgresStore {
         let (written, key) = (columns(edit), name.key());
         let sql = statement(&written, edit.enabled == Some(true));
         let checked = edit.checked.as_ref().map(StoredHash::expose);
+        if let Some(new) = &edit.password {
+            self.keep_past(work, name, checked, new, edit.past).await?;
+        }
         let mut values: Vec<(&(dyn ToSql + Sync), Type)> =
             vec![(&key, Type::TEXT), (&checked, Type::TEXT)];
         values.extend(written.iter().map(|(_, new)| new.value()));

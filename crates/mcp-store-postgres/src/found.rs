@@ -1,7 +1,9 @@
-//! Accounts as they are read: all of them, some of them, or one; and with their sessions.
+//! Accounts as they are read: all of them, some of them, or one; with their sessions, and the
+//! passwords of before.
 
 use mcp_identity::{SessionId, UserName};
-use mcp_store::{Account, Excerpt, StoreError};
+use mcp_store::{Account, Excerpt, StoreError, StoredHash};
+use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use crate::pool::Values;
@@ -73,5 +75,24 @@ impl PostgresStore {
             }
         }
         Ok(excerpt)
+    }
+
+    pub(crate) async fn past(
+        &self,
+        name: &UserName,
+        most: usize,
+    ) -> Result<Vec<StoredHash>, StoreError> {
+        const SQL: &str = "SELECT past.password_hash::text FROM password_history past \
+            JOIN users u ON u.id = past.user_id \
+            WHERE u.name_key = $1 AND past.password_hash <> u.password_hash \
+            ORDER BY past.id DESC LIMIT $2";
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let values: Values<'_> = &[(&name.key(), Type::TEXT), (&most, Type::INT8)];
+        let rows = self.pool().read(SQL, values).await?;
+        let hash = |row: &Row| {
+            let hash: String = self.reader().get(row, 0)?;
+            Ok(StoredHash::new(hash))
+        };
+        rows.iter().map(hash).collect()
     }
 }

@@ -6,7 +6,7 @@ use mcp_identity::{SessionId, TokenHash, UserName};
 use mcp_store::{
     BoxFuture, Change, FARTHEST, LetterClaim, LetterMatter, MOST_LETTERS, Minting, QueuedLetter,
     REMEMBERED, RecoveryStore, ResetLook, SpendRejection, Spending, Spent, StoreError,
-    StoreErrorKind, UserRecord, Whom,
+    StoreErrorKind, StoredHash, UserRecord, Whom,
 };
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
@@ -126,9 +126,9 @@ impl PostgresStore {
     async fn spend(&self, spending: &Spending) -> Result<Spent, SpendRejection> {
         let sql = format!(
             "SELECT {ACCOUNT}, outcome, ended FROM (SELECT (found.account).*, outcome, ended \
-             FROM mcp_spend_reset($1, $2, $3, $4, $5, $6) AS found) AS found"
+             FROM mcp_spend_reset($1, $2, $3, $4, $5, $6, $7, $8) AS found) AS found"
         );
-        let Spending { hash, password, now, end_sessions, confirm } = spending;
+        let Spending { hash, checked, password, past, now, end_sessions, confirm } = spending;
         let values: Values<'_> = &[
             (&hash.to_hex(), Type::TEXT),
             (&password.expose(), Type::TEXT),
@@ -136,12 +136,15 @@ impl PostgresStore {
             (end_sessions, Type::BOOL),
             (confirm, Type::BOOL),
             (&most_letters(), Type::INT8),
+            (&i64::try_from(*past).unwrap_or(i64::MAX), Type::INT8),
+            (&checked.as_ref().map(StoredHash::expose), Type::TEXT),
         ];
         let rows = self.pool().write(&sql, values).await.map_err(Fault::into_store)?;
         let row = rows.first().ok_or(SpendRejection::Invalid)?;
         match self.reader().get(row, ACCOUNT_COLUMNS)? {
             "spent" => Ok(self.spent(row)?),
             "expired" => Err(SpendRejection::Expired),
+            "changed" => Err(SpendRejection::Changed),
             _ => Err(SpendRejection::Invalid),
         }
     }

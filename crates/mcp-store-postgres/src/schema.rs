@@ -35,6 +35,7 @@ const USERS_BY_ID: &str = include_str!("schema/users_by_id.sql");
 const SESSIONS: &str = include_str!("schema/sessions.sql");
 const SESSIONS_BY_JTI: &str = include_str!("schema/sessions_by_jti.sql");
 const REST: &str = include_str!("schema/rest.sql");
+const PAST: &str = include_str!("schema/past.sql");
 const RECOVERY: &str = include_str!("schema/recovery.sql");
 const ATTEMPTS: &str = include_str!("schema/attempts.sql");
 
@@ -112,6 +113,7 @@ async fn make(place: &str, target: &Target, work: &Transaction<'_>) -> Result<()
     kept.write_keys(work).await.map_err(stop)?;
     let rest = REST.replace("@COLLATION@", collation(work).await.map_err(stop)?);
     work.batch_execute(&rest).await.map_err(stop)?;
+    work.batch_execute(PAST).await.map_err(stop)?;
     work.batch_execute(RECOVERY).await.map_err(stop)?;
     work.batch_execute(ATTEMPTS).await.map_err(stop)?;
     report(place, &found, &kept, work).await.map_err(stop)

@@ -86,7 +86,7 @@ const SESSIONS_BY_JTI: &[(&str, Kind)] = &[
 ];
 
 /// Names that are ours alone.
-const OURS: [&str; 7] = [
+const OURS: [&str; 8] = [
     "auth_events",
     "email_users",
     "mcp_addresses",
@@ -94,6 +94,7 @@ const OURS: [&str; 7] = [
     "mcp_nobody",
     "mcp_nobody_key",
     "mcp_tokens",
+    "password_history",
 ];
 
 /// Looks at what there is.

@@ -265,6 +265,9 @@ pub struct UserEdit {
     pub full_name: Option<Option<String>>,
     /// The password.
     pub password: Option<StoredHash>,
+    /// Of the passwords before a new one, so many are remembered, the one that goes first among
+    /// them; what is more is forgotten. Says nothing without a new password.
+    pub past: usize,
     /// Whether the password must be changed first.
     pub must_change_password: Option<bool>,
     /// Whether it may be used. `true` lifts a lock, too, and forgets failures; `false` ends its
@@ -304,6 +307,12 @@ impl UserEdit {
     #[must_use]
     pub fn is_meant_for(&self, record: &UserRecord) -> bool {
         self.checked.as_ref().is_none_or(|checked| *checked == record.password)
+    }
+
+    /// Does this edit give that account another password?
+    #[must_use]
+    pub fn replaces_password_of(&self, record: &UserRecord) -> bool {
+        self.password.as_ref().is_some_and(|new| *new != record.password)
     }
 
     /// The sessions of `user` that this edit ends.

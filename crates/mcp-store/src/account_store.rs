@@ -68,14 +68,30 @@ pub trait AccountStore: Send + Sync {
         })
     }
 
+    /// The hashes of the passwords that the account of that name had before the one that it has,
+    /// newest first, at most so many: those that [`UserEdit::past`] and
+    /// [`Spending::past`](crate::Spending::past) had remembered. A stronger hash of the same
+    /// password is no other password. Nobody has none.
+    ///
+    /// Whoever looks at the account first, then asks this, and has the change made only if the
+    /// account has still the hash that was looked at ([`UserEdit::checked`]), has seen them all.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    fn past_passwords<'a>(
+        &'a self,
+        name: &'a UserName,
+        most: usize,
+    ) -> BoxFuture<'a, Result<Vec<StoredHash>, StoreError>>;
+
     /// Keeps a new account.
     ///
     /// # Errors
     /// [`AddRejection::NameTaken`] and [`AddRejection::EmailTaken`] change nothing.
     fn add_account(&self, record: UserRecord) -> BoxFuture<'_, Result<(), AddRejection>>;
 
-    /// Changes an account, and ends the sessions that the edit ends, in one. Enabling lifts a
-    /// lock and forgets failures.
+    /// Changes an account, remembers the password that goes, where that is asked for, and ends the
+    /// sessions that the edit ends, in one. Enabling lifts a lock and forgets failures.
     ///
     /// # Errors
     /// [`EditRejection`]; nothing is changed then.

@@ -2,13 +2,14 @@
 
 mod recovery;
 
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use mcp_identity::{SessionId, TokenHash, UserName};
 use mcp_throttle::{Failure, LockoutPolicy, Ticket};
 
-use crate::account::{AdminsLeft, LoginSession, SessionSelector, UserEdit, UserRecord};
+use crate::account::{AdminsLeft, LoginSession, SessionSelector, StoredHash, UserEdit, UserRecord};
 use crate::account_store::{
     Account, AccountStore, AddRejection, EditRejection, Login, OpenRejection, Opened, Opening,
 };
@@ -32,6 +33,8 @@ struct Kept {
     letters: Vec<recovery::Letter>,
     last_letter: i64,
     resets: Vec<recovery::Reset>,
+    /// The passwords of before, newest first, of those of whom there are any.
+    past: HashMap<UserName, Vec<StoredHash>>,
 }
 
 impl MemoryAccounts {
@@ -135,6 +138,23 @@ impl Kept {
         records.filter(|record| record.name != *name).any(UserRecord::is_acting_admin)
     }
 
+    /// Remembers the password that goes, and of those before it so many in all.
+    fn remember(&mut self, name: &UserName, gone: StoredHash, most: usize) {
+        let mut past = self.past.remove(name).unwrap_or_default();
+        past.insert(0, gone);
+        past.truncate(most);
+        if !past.is_empty() {
+            self.past.insert(name.clone(), past);
+        }
+    }
+
+    fn past(&self, name: &UserName, most: usize) -> Vec<StoredHash> {
+        let account = self.accounts.iter().find(|account| account.record.name == *name);
+        let past = self.past.get(name).into_iter().flatten();
+        let is_over = |hash: &&StoredHash| account.is_some_and(|it| it.record.password != **hash);
+        past.filter(is_over).take(most).cloned().collect()
+    }
+
     fn add(&mut self, record: UserRecord) -> Result<(), AddRejection> {
         if self.account(&record.name).is_some() {
             return Err(AddRejection::NameTaken);
@@ -161,6 +181,9 @@ impl Kept {
         if self.email_is_taken(record.email.as_deref(), name) {
             return Err(EditRejection::EmailTaken);
         }
+        if edit.replaces_password_of(&before) {
+            self.remember(name, before.password, edit.past);
+        }
         let account = self.account(name).ok_or(EditRejection::NotFound)?;
         account.record = record;
         if edit.enabled == Some(true) {
@@ -184,6 +207,7 @@ impl Kept {
             return Err(EditRejection::LastAdmin);
         }
         let removed = self.accounts.remove(place);
+        self.past.remove(name);
         let ended = self.end(&SessionSelector::OfUser(name.clone(), None));
         Ok((removed.record, ended))
     }
@@ -279,6 +303,14 @@ impl AccountStore for MemoryAccounts {
         name: &'a UserName,
     ) -> BoxFuture<'a, Result<Option<Account>, StoreError>> {
         Box::pin(async { Ok(self.kept().account(name).cloned()) })
+    }
+
+    fn past_passwords<'a>(
+        &'a self,
+        name: &'a UserName,
+        most: usize,
+    ) -> BoxFuture<'a, Result<Vec<StoredHash>, StoreError>> {
+        Box::pin(async move { Ok(self.kept().past(name, most)) })
     }
 
     fn add_account(&self, record: UserRecord) -> BoxFuture<'_, Result<(), AddRejection>> {

@@ -82,9 +82,10 @@ pub trait RecoveryStore: AccountStore {
         now: SystemTime,
     ) -> BoxFuture<'_, Result<ResetLook, StoreError>>;
 
-    /// Spends a link: sets the password, which need not be changed then, lifts a lock and forgets
-    /// failures, ends the sessions if that is asked for, and keeps word of a letter that says so if
-    /// that is. Of all who spend the same link, one does.
+    /// Spends a link: sets the password, which need not be changed then, remembers the one that
+    /// goes if that is asked for, lifts a lock and forgets failures, ends the sessions if that is
+    /// asked for, and keeps word of a letter that says so if that is. Of all who spend the same
+    /// link, one does.
     ///
     /// # Errors
     /// [`SpendRejection`]; nothing is changed then.
@@ -165,8 +166,13 @@ pub enum ResetLook {
 pub struct Spending {
     /// SHA-256 of its secret.
     pub hash: TokenHash,
+    /// The hash that the account must still have, if it must: the new password was compared with
+    /// that and with those before it.
+    pub checked: Option<StoredHash>,
     /// What the new password is checked against.
     pub password: StoredHash,
+    /// Of the passwords before it, so many are remembered: [`UserEdit::past`](crate::UserEdit::past).
+    pub past: usize,
     /// When.
     pub now: SystemTime,
     /// Whether all sessions of the account end.
@@ -193,6 +199,9 @@ pub enum SpendRejection {
     /// Its time is over.
     #[error("the link has expired")]
     Expired,
+    /// It holds, and the account has another password than the one that was looked at.
+    #[error("the account has another password by now")]
+    Changed,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::link::{self, MintRejection, MintedLink, mint_link};
 use crate::contact;
-use crate::new_password::is_used_before;
+use crate::new_password::{is_among, last_passwords};
 use crate::record::denied;
 
 /// What recovery is made of.
@@ -255,9 +255,12 @@ impl Recovery {
         let record = account.map(|account| account.record).ok_or(ResetRejection::Invalid)?;
         self.check(password, &record, caller).await?;
         let new = self.hash(&user, password, caller).await?;
+        let remembers = self.settings.policy.history() > 0;
         let spending = Spending {
             hash,
+            checked: remembers.then_some(record.password),
             password: new,
+            past: self.settings.policy.past(),
             now: self.now(),
             end_sessions: self.settings.end_sessions,
             confirm: self.settings.has_mail,
@@ -265,6 +268,7 @@ impl Recovery {
         self.parts.store.spend_reset(spending).await.map_err(|rejection| match rejection {
             SpendRejection::Invalid => ResetRejection::Invalid,
             SpendRejection::Expired => ResetRejection::Expired,
+            SpendRejection::Changed => ResetRejection::Busy { retry_after: SOON },
             SpendRejection::Store(error) => ResetRejection::Store(error),
         })
     }
@@ -280,7 +284,9 @@ impl Recovery {
         let owner = Owner { user_name: record.name.as_str(), email: record.email.as_deref() };
         policy.check(password, &owner)?;
         let asker = Asker::new(record.name.key(), caller.address);
-        match is_used_before(hasher, policy, &asker, password, &record.password).await {
+        let store = &*self.parts.store;
+        let last = last_passwords(store, policy, &record.name, &record.password).await?;
+        match is_among(hasher, &asker, password, &last).await {
             Ok(false) => Ok(()),
             Ok(true) => Err(PasswordRejection::used_before(policy).into()),
             Err(HasherError::Busy { retry_after }) => Err(ResetRejection::Busy { retry_after }),

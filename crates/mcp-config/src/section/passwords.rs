@@ -43,8 +43,8 @@ pub(crate) const KEYS: &[Key] = &[
 #[serde(deny_unknown_fields)]
 pub struct PasswordsConfig {
     /// The rules for new passwords: `classic` (8 characters, upper, lower, digit), `nist` (15
-    /// characters, nothing else) or `strict` (12, three of four kinds, no runs); a list of common
-    /// passwords always.
+    /// characters, nothing else) or `strict` (12, three of four kinds, no runs, none of the
+    /// account's last 5, of which it keeps the hashes); a list of common passwords always.
     pub policy: PasswordPolicy,
     /// How new hashes are made; `auto` is bcrypt for the users file and Argon2id for PostgreSQL.
     pub algorithm: PasswordAlgorithm,

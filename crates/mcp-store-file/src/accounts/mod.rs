@@ -31,7 +31,7 @@ use mcp_identity::{SessionId, UserName};
 use mcp_store::{
     Account, AccountStore, AddRejection, AdminsLeft, BoxFuture, ChangeSender, Changes,
     EditRejection, Login, LoginSession, OpenRejection, Opened, Opening, SessionSelector,
-    StoreError, UserEdit, UserRecord,
+    StoreError, StoredHash, UserEdit, UserRecord,
 };
 use mcp_throttle::{Failure, LockoutPolicy, Ticket};
 
@@ -211,6 +211,15 @@ impl AccountStore for FileAccounts {
     ) -> BoxFuture<'a, Result<Option<Account>, StoreError>> {
         let email = email.to_owned();
         Box::pin(self.ask(move |clerk| clerk.find_email(&email)))
+    }
+
+    fn past_passwords<'a>(
+        &'a self,
+        name: &'a UserName,
+        most: usize,
+    ) -> BoxFuture<'a, Result<Vec<StoredHash>, StoreError>> {
+        let name = name.clone();
+        Box::pin(self.ask(move |clerk| clerk.past_passwords(&name, most)))
     }
 
     fn add_account(&self, record: UserRecord) -> BoxFuture<'_, Result<(), AddRejection>> {

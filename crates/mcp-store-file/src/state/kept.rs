@@ -132,6 +132,7 @@ impl Tables<'_> {
     pub(crate) fn forget_name(&self, name: &str) -> Result<(), StoreError> {
         self.run("forget an account", |db| {
             db.execute("DELETE FROM account WHERE name = ?1", (name,))?;
+            db.execute("DELETE FROM past WHERE name = ?1", (name,))?;
             Ok(())
         })
     }

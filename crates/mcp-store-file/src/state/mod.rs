@@ -11,6 +11,7 @@ mod columns;
 mod connection;
 mod fault;
 mod kept;
+mod past;
 mod place;
 mod recovery;
 mod schema;

@@ -11,8 +11,12 @@ use crate::fault::{WithHint as _, refused, shown};
 
 /// From each layout to the next; layout 0 is an empty file. What was released is never changed:
 /// a new layout is a new line.
-const STEPS: &[&str] =
-    &[include_str!("schema.sql"), include_str!("schema_scope.sql"), include_str!("recovery.sql")];
+const STEPS: &[&str] = &[
+    include_str!("schema.sql"),
+    include_str!("schema_scope.sql"),
+    include_str!("recovery.sql"),
+    include_str!("past.sql"),
+];
 
 /// "mcps", in the header of the file: a database of ours.
 const APPLICATION: i32 = i32::from_be_bytes(*b"mcps");

@@ -7,5 +7,6 @@ mod by_hand;
 mod contract;
 mod killed;
 mod opening;
+mod past;
 mod recovery;
 mod support;

@@ -16,7 +16,7 @@ fn link() -> TokenHash {
 
 fn spending(n: u64) -> Spending {
     let (hash, password, now) = (link(), password(n), second(10));
-    Spending { hash, password, now, end_sessions: true, confirm: true }
+    Spending { hash, checked: None, password, past: 4, now, end_sessions: true, confirm: true }
 }
 
 /// A server with the account alice, who has a link.
@@ -74,8 +74,10 @@ async fn a_link_is_given_back_when_the_users_file_does_not_take_its_password() {
     let Err(SpendRejection::Store(error)) = refused else { panic!("{refused:?}") };
     assert_eq!(error.kind, StoreErrorKind::Refused);
     assert_eq!(find(&store, "alice").await.record.password, password(1));
+    assert_eq!(store.past_passwords(&name("alice"), 9).await, Ok(Vec::new()));
     let spent = store.spend_reset(spending(7)).await.unwrap();
     assert_eq!(spent.record.password, password(7));
+    assert_eq!(store.past_passwords(&name("alice"), 9).await, Ok(vec![password(1)]));
 }
 
 #[tokio::test]

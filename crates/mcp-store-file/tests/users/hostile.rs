@@ -137,6 +137,7 @@ fn edits() -> impl Strategy<Value = UserEdit> {
     all.prop_map(|((note, enabled, rehash), sets, rest, (full_name, must_change))| UserEdit {
         admins: AdminsLeft::MayBeNone,
         checked: None,
+        past: 4,
         note,
         enabled,
         password: rehash.then(|| StoredHash::new(OTHER)),

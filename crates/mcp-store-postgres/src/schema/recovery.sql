@@ -87,7 +87,8 @@ END $$;
 -- Spends a link. The account is locked first, as by everybody who changes it; then one conditional
 -- update decides.
 CREATE FUNCTION mcp_spend_reset(
-  secret text, sets text, instant timestamptz, ends_sessions boolean, confirms boolean, most bigint)
+  secret text, sets text, instant timestamptz, ends_sessions boolean, confirms boolean, most bigint,
+  keeps bigint, checked text)
 RETURNS TABLE (account users, outcome text, ended text[]) LANGUAGE plpgsql AS $$
 DECLARE
   kept users;
@@ -97,15 +98,16 @@ BEGIN
   WHERE t.token = secret AND u.active FOR NO KEY UPDATE OF u;
   IF NOT FOUND THEN RETURN NEXT; RETURN; END IF;
   UPDATE password_reset_tokens SET used = true, used_at = instant
-  WHERE token = secret AND NOT used AND expires_at > instant AND seal = mcp_reset_seal(kept);
+  WHERE token = secret AND NOT used AND expires_at > instant AND seal = mcp_reset_seal(kept)
+    AND (checked IS NULL OR kept.password_hash = checked);
   IF NOT FOUND THEN
-    IF EXISTS (SELECT FROM password_reset_tokens
-               WHERE token = secret AND NOT used AND seal = mcp_reset_seal(kept)) THEN
-      outcome := 'expired';
-    END IF;
+    SELECT CASE WHEN expires_at <= instant THEN 'expired' ELSE 'changed' END INTO outcome
+    FROM password_reset_tokens WHERE token = secret AND NOT used AND seal = mcp_reset_seal(kept);
+    outcome := coalesce(outcome, 'invalid');
     RETURN NEXT;
     RETURN;
   END IF;
+  PERFORM mcp_keep_past(kept.name_key, NULL, sets, keeps);
   PERFORM set_config('mcp.keeps_sessions', 'on', true);
   UPDATE users SET password_hash = sets, password_change_required = false, failed_login_attempts = 0,
                    last_failed_at = NULL, locked_until = NULL

@@ -34,7 +34,7 @@ impl House {
         const EMPTY: [&str; 2] = [
             "SET session_replication_role = 'replica'",
             "TRUNCATE users, user_sessions, mcp_tokens, password_reset_tokens, mcp_letters, \
-              auth_events, mcp_addresses, mcp_nobody RESTART IDENTITY",
+              password_history, auth_events, mcp_addresses, mcp_nobody RESTART IDENTITY",
         ];
         let target = self.target(database);
         let (client, driver) = connect_client(&target, &SessionSettings::default()).await.unwrap();

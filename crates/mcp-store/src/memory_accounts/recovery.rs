@@ -117,15 +117,19 @@ impl Kept {
             Ok((reset, _)) => {
                 Ok(ResetLook::Valid { user: reset.user.clone(), expires_at: reset.expires_at })
             }
-            Err(SpendRejection::Invalid) => Ok(ResetLook::Invalid),
+            Err(SpendRejection::Invalid | SpendRejection::Changed) => Ok(ResetLook::Invalid),
             Err(SpendRejection::Expired) => Ok(ResetLook::Expired),
             Err(SpendRejection::Store(error)) => Err(error),
         }
     }
 
     fn spend(&mut self, spending: Spending) -> Result<Spent, SpendRejection> {
-        let Spending { hash, password, now, end_sessions, confirm } = spending;
+        let Spending { hash, checked, password, past, now, end_sessions, confirm } = spending;
         let (_, place) = self.look_up(hash, now)?;
+        let gone = self.accounts[place].record.password.clone();
+        if checked.is_some_and(|checked| checked != gone) {
+            return Err(SpendRejection::Changed);
+        }
         let name = self.accounts[place].record.name.clone();
         if confirm {
             // A link is spent, whether or not there is room for word of it.
@@ -133,6 +137,9 @@ impl Kept {
         }
         for reset in self.resets.iter_mut().filter(|reset| reset.hash == hash) {
             reset.spent = true;
+        }
+        if gone != password {
+            self.remember(&name, gone, past);
         }
         let account = &mut self.accounts[place];
         account.record.password = password;

@@ -1,5 +1,6 @@
 //! The accounts in memory, with one fault.
 
+mod past;
 mod recovery;
 
 use std::sync::Mutex;
@@ -9,7 +10,7 @@ use mcp_identity::{SessionId, UserName};
 use mcp_store::{
     Account, AccountStore, AddRejection, AdminsLeft, BoxFuture, ChangeSender, Changes,
     EditRejection, Login, LoginSession, MemoryAccounts, OpenRejection, Opened, Opening,
-    SessionSelector, StoreError, UserEdit, UserRecord,
+    SessionSelector, StoreError, StoredHash, UserEdit, UserRecord,
 };
 use mcp_throttle::{Failure, Lock, LockoutPolicy, Ticket, Verdict};
 
@@ -22,6 +23,13 @@ pub(crate) enum Fault {
     PassesHistoryOn,
     EditsTooMuch,
     EditsChangedPasswords,
+    ForgetsThePast,
+    RemembersTooMuch,
+    RemembersOldestFirst,
+    RemembersUnasked,
+    RemembersWhatIsRefused,
+    RemembersWeakerHashes,
+    PassesThePastOn,
     RepeatsItselfInLists,
     TakesTheLastAdmin,
     LooksBeforeItTakesAdmins,
@@ -60,6 +68,8 @@ pub(crate) enum Fault {
     RemembersForEver,
     AsksForAnother,
     SpendsAgain,
+    SpendsWithoutMemory,
+    SpendsOverOthers,
     LooksBeforeItSpends,
     KeepsLocks,
     EndsNoSessions,
@@ -79,6 +89,8 @@ pub(crate) struct BrokenAccounts {
     found: Mutex<Vec<LoginSession>>,
     /// Accounts as they were before they were deleted, or their passwords set by a link.
     deleted: Mutex<Vec<Account>>,
+    /// Passwords that should not be remembered.
+    remembered: Mutex<Vec<StoredHash>>,
     /// What is known of links.
     links: Mutex<recovery::Links>,
 }
@@ -87,8 +99,8 @@ impl BrokenAccounts {
     pub(crate) fn new(fault: Fault) -> Self {
         let (kept, silent) = (MemoryAccounts::new(), ChangeSender::new());
         let (ghosts, found, deleted) = (Mutex::default(), Mutex::default(), Mutex::default());
-        let links = Mutex::default();
-        Self { kept, fault, silent, ghosts, found, deleted, links }
+        let (remembered, links) = (Mutex::default(), Mutex::default());
+        Self { kept, fault, silent, ghosts, found, deleted, remembered, links }
     }
 
     /// A session that is no more, but was found before.
@@ -165,9 +177,11 @@ impl BrokenAccounts {
             edit.enabled = None;
         }
         edit.admins = self.looked(name, edit.admins).await?;
+        edit.past = self.past_of(edit.past);
         let before = self.kept.sessions().await?;
         let disables = edit.enabled == Some(false);
-        let edited = self.kept.edit_account(name, edit).await?;
+        let edited = self.kept.edit_account(name, edit).await;
+        let edited = self.remembering(name, edited).await?;
         if self.has(Fault::DisablesWithoutEndingSessions) && disables {
             self.ghosts.lock().unwrap().extend(before);
         }
@@ -182,6 +196,10 @@ impl BrokenAccounts {
         let admins = self.looked(name, admins).await?;
         let account = self.kept.find_account(name).await?;
         self.deleted.lock().unwrap().extend(account);
+        if self.has(Fault::PassesThePastOn) {
+            let past = self.kept.past_passwords(name, usize::MAX).await?;
+            self.remembered.lock().unwrap().extend(past);
+        }
         self.kept.delete_account(name, admins).await
     }
 
@@ -245,6 +263,9 @@ impl BrokenAccounts {
     async fn open(&self, mut opening: Opening) -> Result<Opened, OpenRejection> {
         let account = self.kept.find_account(&opening.session.user).await?;
         if let Some(Account { record, lockout, .. }) = account {
+            if self.has(Fault::RemembersWeakerHashes) && opening.stronger.is_some() {
+                self.remembered.lock().unwrap().push(record.password.clone());
+            }
             if self.has(Fault::LetsChangedPasswordsIn) {
                 opening.checked = record.password;
             }
@@ -299,6 +320,14 @@ impl AccountStore for BrokenAccounts {
             let found = self.kept.find_account(name).await?;
             Ok(found.map(|account| self.shown(account)))
         })
+    }
+
+    fn past_passwords<'a>(
+        &'a self,
+        name: &'a UserName,
+        most: usize,
+    ) -> BoxFuture<'a, Result<Vec<StoredHash>, StoreError>> {
+        Box::pin(self.past(name, most))
     }
 
     fn add_account(&self, record: UserRecord) -> BoxFuture<'_, Result<(), AddRejection>> {

@@ -8,7 +8,7 @@ use mcp_identity::{SessionId, TokenHash, UserName};
 use mcp_store::{
     Account, AccountStore, AddRejection, AdminsLeft, BoxFuture, Change, ChangeSender, Changes,
     EditRejection, Login, LoginSession, MemoryAccounts, OpenRejection, Opened, Opening,
-    SessionSelector, SharedStore, StoreError, UserEdit, UserRecord,
+    SessionSelector, SharedStore, StoreError, StoredHash, UserEdit, UserRecord,
 };
 use mcp_throttle::{Failure, LockoutPolicy, Ticket};
 use tokio::sync::watch;
@@ -137,6 +137,14 @@ impl AccountStore for Register {
             self.check()?;
             self.kept.find_account(name).await
         })
+    }
+
+    fn past_passwords<'a>(
+        &'a self,
+        name: &'a UserName,
+        most: usize,
+    ) -> BoxFuture<'a, Result<Vec<StoredHash>, StoreError>> {
+        self.kept.past_passwords(name, most)
     }
 
     fn add_account(&self, record: UserRecord) -> BoxFuture<'_, Result<(), AddRejection>> {

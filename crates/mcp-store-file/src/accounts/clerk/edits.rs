@@ -7,6 +7,7 @@
 //! |---|---|---|---|
 //! | made | users file | – | |
 //! | edited, and sessions end | the sessions end, durably | users file; sessions that were opened meanwhile end | signed out, and the account as before. It was not acknowledged |
+//! | another password, and the one before is remembered | it is remembered, durably | users file; what is more than is kept is forgotten | one password is remembered that the account still has: it is no other one, and not given as one |
 //! | enabled | users file | the lock is lifted | enabled, and locked as before |
 //! | removed | users file, with the database held | sessions and all that is kept go | sessions of nobody: they are none any more, and swept |
 //!
@@ -53,13 +54,21 @@ impl Clerk {
         edit: &UserEdit,
     ) -> Result<Account, EditRejection> {
         let ends = edit.ends(name);
-        let (mut ended, edited) = match &ends {
-            None => (Vec::new(), self.roll.users.edit_now(name, edit)),
-            Some(selector) => self.edit_when_ended(name, edit, selector),
+        let remembers = edit.password.is_some() && edit.past > 0;
+        let (mut ended, edited) = if ends.is_some() || remembers {
+            self.edit_when_noted(name, edit, ends.as_ref())
+        } else {
+            (Vec::new(), self.roll.users.edit_now(name, edit))
         };
         let mut follows = Ok(());
         if is_in_force(&edited) {
             follows = self.follow_up(name, edit, ends.as_ref(), &mut ended);
+            // What cannot be forgotten now is at the next change.
+            if edit.password.is_some()
+                && let Err(error) = self.forget_more(name, edit.past)
+            {
+                tracing::warn!(error = %error, "More passwords of before are kept than need be");
+            }
             self.tell_user(name);
         }
         self.tell_ended(&ended);
@@ -68,13 +77,14 @@ impl Clerk {
         Ok(self.account_of(record).map_err(unseen)?)
     }
 
-    /// The sessions end when it is certain that the users file would take the edit, which is then
-    /// held for it; and before it does. Gives those that ended in any case.
-    fn edit_when_ended(
+    /// The password that goes is remembered and the sessions end when it is certain that the users
+    /// file would take the edit, which is then held for it; and before it does. Gives those that
+    /// ended in any case.
+    fn edit_when_noted(
         &self,
         name: &UserName,
         edit: &UserEdit,
-        selector: &SessionSelector,
+        ends: Option<&SessionSelector>,
     ) -> (Vec<LoginSession>, Result<UserRecord, EditRejection>) {
         let change = match self.state.begin(Durability::Full) {
             Ok(change) => change,
@@ -83,9 +93,13 @@ impl Clerk {
         let mut ended = Ok(Vec::new());
         let edited = self.roll.users.edit_if_now(name, edit, |record| {
             ended = self.roll.may_edit(record, edit).and_then(|()| {
-                let ended = change.tables().end(selector)?;
+                let tables = change.tables();
+                if edit.past > 0 && edit.replaces_password_of(record) {
+                    tables.remember(&AccountKey::of(record), &record.password)?;
+                }
+                let ended = ends.map(|selector| tables.end(selector)).transpose()?;
                 change.commit()?;
-                Ok(ended)
+                Ok(ended.unwrap_or_default())
             });
             ended.is_ok()
         });
@@ -119,6 +133,18 @@ impl Clerk {
             lockout.unlock();
             keep(&change.tables(), &key, &before, &before.with(&lockout))?;
         }
+        change.commit()
+    }
+
+    /// Forgets what is remembered of more passwords than are to be.
+    fn forget_more(&self, name: &UserName, most: usize) -> Result<(), StoreError> {
+        let Some(user) = self.roll.find(name)? else { return Ok(()) };
+        let key = AccountKey::of(&user.record);
+        if self.state.tables()?.past(&key)?.len() <= most {
+            return Ok(());
+        }
+        let change = self.state.begin(Durability::Full)?;
+        change.tables().forget_past(&key, most)?;
         change.commit()
     }
 

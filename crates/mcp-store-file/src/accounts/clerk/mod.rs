@@ -10,7 +10,8 @@ use std::time::SystemTime;
 
 use mcp_identity::{SessionId, UserName};
 use mcp_store::{
-    Account, Change, ChangeSender, LoginSession, SessionSelector, StoreError, UserRecord,
+    Account, Change, ChangeSender, LoginSession, SessionSelector, StoreError, StoredHash,
+    UserRecord,
 };
 
 use super::places::Places;
@@ -76,6 +77,19 @@ impl Clerk {
             Some(name) => self.find_account(&name),
             None => Ok(None),
         }
+    }
+
+    pub(super) fn past_passwords(
+        &self,
+        name: &UserName,
+        most: usize,
+    ) -> Result<Vec<StoredHash>, StoreError> {
+        let Some(user) = self.roll.find(name)? else { return Ok(Vec::new()) };
+        let mut past = self.state.tables()?.past(&AccountKey::of(&user.record))?;
+        // A change of it was begun and not finished.
+        past.retain(|hash| *hash != user.record.password);
+        past.truncate(most);
+        Ok(past)
     }
 
     /// Sessions of an account that is no more, or was made anew since, are none any more.
@@ -147,6 +161,9 @@ impl Clerk {
             }
             for account in tables.all_kept()?.keys().filter(|account| !census.knows(account)) {
                 tables.forget_account(account)?;
+            }
+            for account in tables.remembered()?.iter().filter(|account| !census.knows(account)) {
+                tables.forget_past(account, 0)?;
             }
             self.places.retain(|account| census.knows(account));
         }

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | before the database has it | a link that may be spent |
 //! | before the users file has it | a link that is spent, sessions that ended, and the new password in the database: the next start writes it |
-//! | after that | all done; the next start forgets what was to be written |
+//! | after that | all done; more passwords of before may be remembered than are to be, until the next change; the next start forgets what was to be written |
 //!
 //! So no link is spent twice, and no password that was acknowledged is lost. What the next start
 //! writes is written only if the account is still as it was when the link was minted.
@@ -101,7 +101,9 @@ impl Clerk {
             Some(Ok(())) => ResetLook::Valid { user: reset.user, expires_at: reset.expires_at },
             Some(Err(SpendRejection::Expired)) => ResetLook::Expired,
             Some(Err(SpendRejection::Store(error))) => return Err(error),
-            Some(Err(SpendRejection::Invalid)) | None => ResetLook::Invalid,
+            Some(Err(SpendRejection::Invalid | SpendRejection::Changed)) | None => {
+                ResetLook::Invalid
+            }
         })
     }
 
@@ -116,7 +118,7 @@ impl Clerk {
         let mut spent = Err(SpendRejection::Invalid);
         let written = self.roll.users.edit_if_now(&reset.user, &edit, |record| {
             spent = judge(&reset, record, spending.now).and_then(|()| {
-                let ended = spend(&change.tables(), &reset, spending)?;
+                let ended = spend(&change.tables(), &reset, record, spending)?;
                 change.commit()?;
                 Ok(ended)
             });
@@ -154,6 +156,7 @@ impl Clerk {
         let change = self.state.begin(Durability::Full)?;
         let tables = change.tables();
         tables.settle_reset(reset.hash)?;
+        tables.forget_past(&reset.account, spending.past)?;
         if spending.end_sessions {
             ended.extend(tables.end(&SessionSelector::OfUser(reset.user.clone(), None))?);
         }
@@ -224,12 +227,20 @@ fn judge(reset: &KeptReset, record: &UserRecord, now: SystemTime) -> Result<(), 
     if reset.expires_at <= now { Err(SpendRejection::Expired) } else { Ok(()) }
 }
 
-/// All that the database does about it; the sessions that end.
+/// All that the database does about it, while the account is as in `record`; the sessions that end.
 fn spend(
     tables: &Tables<'_>,
     reset: &KeptReset,
+    record: &UserRecord,
     spending: &Spending,
 ) -> Result<Vec<LoginSession>, SpendRejection> {
+    let gone = &record.password;
+    if spending.checked.as_ref().is_some_and(|checked| checked != gone) {
+        return Err(SpendRejection::Changed);
+    }
+    if spending.past > 0 && spending.password != *gone {
+        tables.remember(&reset.account, gone)?;
+    }
     if !tables.spend(reset.hash, &spending.password)? {
         return Err(SpendRejection::Invalid);
     }

@@ -81,6 +81,7 @@ async fn an_edit_changes_exactly_what_it_says(store: &dyn AccountStore) {
         email: Some(None),
         full_name: Some(None),
         password: Some(password(2)),
+        past: 0,
         must_change_password: Some(false),
         enabled: Some(true),
         roles: Some(plain(2).roles),

@@ -6,6 +6,7 @@ mod histories;
 mod lockout_histories;
 mod logins;
 mod openings;
+mod past;
 pub(super) mod people;
 mod races;
 mod records;
@@ -32,6 +33,7 @@ use crate::account_store::AccountStore;
 pub async fn accounts<S: AccountStore>(make: impl AsyncFn() -> S) {
     records::check(&make).await;
     edits::check(&make).await;
+    past::check(&make).await;
     admins::check(&make).await;
     logins::check(&make).await;
     openings::check(&make).await;

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use mcp_identity::{TokenHash, UserName};
 use mcp_throttle::Lock;
 
+use super::past::past;
 use super::people::{
     addressed, edit, fail, keep, log_in, minute, password, plain, policy, read_one, read_sessions,
     session_id, user,
@@ -38,6 +39,8 @@ pub async fn recovery<S: RecoveryStore>(make: impl AsyncFn() -> S) {
     a_link_lifts_a_lock_and_ends_the_sessions(&make().await).await;
     sessions_stay_where_that_is_asked_for(&make().await).await;
     of_fifty_who_spend_a_link_one_does(&make().await).await;
+    a_link_remembers_the_password_that_goes(&make().await).await;
+    a_link_is_not_spent_over_a_password_that_nobody_looked_at(&make().await).await;
 }
 
 async fn letters_are_taken_in_the_order_in_which_they_are_due(store: &dyn RecoveryStore) {
@@ -260,6 +263,44 @@ async fn of_fifty_who_spend_a_link_one_does(store: &dyn RecoveryStore) {
     hold("one word waits", &take(store, 90, 91).await, &None);
 }
 
+async fn a_link_remembers_the_password_that_goes(store: &dyn RecoveryStore) {
+    keep(store, [plain(1)]).await;
+    for (n, remembered) in [(1, vec![1]), (2, vec![5, 1]), (3, vec![6, 5])] {
+        let _ = mint(store, Whom::User(user(1)), n).await;
+        let most = if n == 3 { 2 } else { 4 };
+        for again in [false, true] {
+            let spending = Spending { past: most, ..spending(n, 4 + n) };
+            let spent = store.spend_reset(spending).await.is_ok();
+            hold("a link is spent once", &spent, &!again);
+            let sentence = "a link remembers the password that goes";
+            let expected: Vec<StoredHash> = remembered.iter().map(|n| password(*n)).collect();
+            hold(sentence, &past(store, &user(1), 9).await, &expected);
+        }
+    }
+    let _ = mint(store, Whom::User(user(1)), 4).await;
+    hold("a link is spent", &spend(store, 4, 8).await.is_ok(), &true);
+    let sentence = "a link that is to remember none forgets all";
+    hold(sentence, &past(store, &user(1), 9).await, &Vec::new());
+}
+
+async fn a_link_is_not_spent_over_a_password_that_nobody_looked_at(store: &dyn RecoveryStore) {
+    keep(store, [plain(1)]).await;
+    let _ = mint(store, Whom::User(user(1)), 1).await;
+    let looked_at = |n| Spending { checked: Some(password(n)), past: 4, ..spending(1, 5) };
+    let sentence = "a link is not spent over a password that nobody looked at";
+    let other = store.spend_reset(looked_at(9)).await;
+    hold(sentence, &other, &Err(SpendRejection::Changed));
+    hold("it changes nothing", &read_one(store, &user(1)).await.record, &plain(1));
+    hold("it remembers nothing", &past(store, &user(1), 9).await, &Vec::new());
+    hold("the link holds", &look(store, 1).await, &valid(1, 1));
+    let over = store.spend_reset(Spending { now: minted(1) + HOUR, ..looked_at(9) }).await;
+    hold("a link that is over is told to be", &over, &Err(SpendRejection::Expired));
+    let spent = store.spend_reset(looked_at(1)).await.map(|spent| spent.record.password);
+    hold("it is spent over the password that was looked at", &spent, &Ok(password(5)));
+    let again = store.spend_reset(looked_at(5)).await;
+    hold("a link is spent once", &again, &Err(SpendRejection::Invalid));
+}
+
 const HOUR: Duration = Duration::from_hours(1);
 
 fn secret(n: u64) -> TokenHash {
@@ -298,7 +339,7 @@ async fn look(store: &dyn RecoveryStore, n: u64) -> ResetLook {
 fn spending(n: u64, new: u64) -> Spending {
     let password: StoredHash = password(new);
     let (hash, now) = (secret(n), minute(45));
-    Spending { hash, password, now, end_sessions: true, confirm: true }
+    Spending { hash, checked: None, password, past: 0, now, end_sessions: true, confirm: true }
 }
 
 async fn spend(store: &dyn RecoveryStore, n: u64, new: u64) -> Result<Spent, SpendRejection> {

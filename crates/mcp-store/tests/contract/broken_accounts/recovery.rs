@@ -97,6 +97,12 @@ impl BrokenAccounts {
     async fn spend(&self, mut spending: Spending) -> Result<Spent, SpendRejection> {
         spending.end_sessions |= self.has(Fault::EndsSessionsAnyway);
         spending.end_sessions &= !self.has(Fault::EndsNoSessions);
+        if self.has(Fault::SpendsWithoutMemory) {
+            spending.past = 0;
+        }
+        if self.has(Fault::SpendsOverOthers) {
+            spending.checked = None;
+        }
         spending.confirm |= self.has(Fault::ConfirmsAnyway);
         spending.confirm &= !self.has(Fault::ConfirmsNothing);
         let hash = spending.hash;
@@ -135,7 +141,7 @@ impl BrokenAccounts {
                     return Ok(done.clone());
                 }
             }
-            Err(SpendRejection::Expired | SpendRejection::Store(_)) => {}
+            Err(SpendRejection::Expired | SpendRejection::Changed | SpendRejection::Store(_)) => {}
         }
         spent
     }
