@@ -96,6 +96,8 @@ impl AuthBuilder {
     ///
     /// Without this: for ever, and who is not known is refused. That is for stores of this server
     /// alone, in which nothing is made without its knowledge.
+    ///
+    /// [`Refusal::Down`]: crate::Refusal::Down
     #[must_use]
     pub fn stands_in(mut self, limit: Duration) -> Self {
         self.stands_in = Some(limit);
@@ -103,7 +105,7 @@ impl AuthBuilder {
     }
 
     /// Opens without a look at the stores, which cannot be read yet. Until they can, nobody is let
-    /// in and nobody refused ([`Refusal::Down`]).
+    /// in and nobody refused ([`Refusal::Down`](crate::Refusal::Down)).
     #[must_use]
     pub fn opens_before_stores(mut self) -> Self {
         self.needs_stores = false;
@@ -118,6 +120,8 @@ impl AuthBuilder {
     }
 
     /// Sessions may be presented as JSON Web Tokens, too, and [`Issue::Configured`] makes them.
+    ///
+    /// [`Issue::Configured`]: crate::Issue::Configured
     #[cfg(feature = "jwt")]
     #[must_use]
     pub fn jwt(mut self, settings: &JwtSettings) -> Self {
