@@ -5,7 +5,7 @@ mod first_users;
 mod last_admin;
 mod outage;
 mod outage_rest;
-mod printed;
+pub(crate) mod printed;
 mod servers;
 mod tls;
 

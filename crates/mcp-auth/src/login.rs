@@ -134,6 +134,18 @@ pub(crate) struct Logins {
     jwt: Option<Arc<Jwt>>,
 }
 
+/// A book of attempts that this server keeps alone, and the secret of its digests.
+fn own_book(
+    store: &Arc<dyn AccountStore>,
+    settings: &LoginSettings,
+    entropy: &dyn Entropy,
+) -> Result<(Arc<dyn AttemptLedger>, [u8; 32]), EntropyError> {
+    let mut secret = [0; 32];
+    entropy.fill(&mut secret)?;
+    let limits = settings.attempt_limits();
+    Ok((Arc::new(LocalAttempts::new(Arc::clone(store), limits)), secret))
+}
+
 impl Logins {
     pub(crate) fn new(
         books: Books,
@@ -145,15 +157,10 @@ impl Logins {
         recorder: Recorder,
     ) -> Result<Self, EntropyError> {
         let Books { openings, store, shared } = books;
-        let mut secret = [0; 32];
-        entropy.fill(&mut secret)?;
-        let (ledger, secret) = shared.map_or_else(
-            || -> (Arc<dyn AttemptLedger>, _) {
-                let limits = settings.attempt_limits();
-                (Arc::new(LocalAttempts::new(Arc::clone(&store), limits)), secret)
-            },
-            |ledger| (ledger, EVERYWHERE),
-        );
+        let (ledger, secret) = match shared {
+            Some(ledger) => (ledger, EVERYWHERE),
+            None => own_book(&store, &settings, &*entropy)?,
+        };
         let checks = Checks::new(
             Arc::clone(&ledger),
             passwords,

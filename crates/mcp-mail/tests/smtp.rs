@@ -258,21 +258,13 @@ async fn a_server_without_login_is_sent_no_password() {
 
 #[tokio::test]
 async fn a_filter_that_quotes_the_link_does_not_get_it_into_the_error() {
-    let script = vec![
-        Say(b"220 hi\r\n"),
-        Hear(b"EHLO [127.0.0.1]\r\n"),
-        Say(HELLO),
-        Hear(b"MAIL FROM:<mcp@example.com>\r\n"),
-        Say(b"250 ok\r\n"),
-        Hear(b"RCPT TO:<ann@example.com>\r\n"),
-        Say(b"250 ok\r\n"),
-        Hear(b"DATA\r\n"),
-        Say(b"354 go on\r\n"),
+    let mut script = until_content();
+    script.extend([
         Hear(b"\r\n.\r\n"),
         Say(b"554 5.7.1 bad link: https://mcp.example.com/reset/O9ms9jqTfUdy-DIjvpFWeqd_yH_NEj7me0mgOnOjGdQ\r\n"),
         Hear(b"QUIT\r\n"),
         Say(b"221 bye\r\n"),
-    ];
+    ]);
     let (sent, heard) = Server::start(script).await.receive(Security::Plain, None).await;
     let error = sent.unwrap_err();
     let said = "5.7.1 bad link: https://mcp.example.com/reset/***";

@@ -12,6 +12,20 @@ use crate::fault::Fault;
 use crate::rows::{ACCOUNT, ACCOUNT_COLUMNS, lock_until};
 use crate::store::PostgresStore;
 
+const OPEN: &str = "mcp_open_session($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, \
+    $15, $16, $17)";
+const OPEN_AND_FREE: &str = "mcp_open_attempt($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, \
+    $13, $14, $15, $16, $17, $18, $19)";
+
+/// The account as it was when the statement began, what was done, and times as they are kept.
+fn statement(opens: &str) -> String {
+    format!(
+        "SELECT account.*, done.outcome, done.lock, done.ended, $12, $13, $14 \
+         FROM {opens} AS done LEFT JOIN (SELECT {ACCOUNT} FROM users WHERE name_key = $1) \
+         AS account ON true"
+    )
+}
+
 impl PostgresStore {
     /// Opens a session; `place` is of the address that it comes from, and free afterwards.
     pub(crate) async fn let_in(
@@ -19,10 +33,6 @@ impl PostgresStore {
         opening: Opening,
         place: Option<(String, SystemTime)>,
     ) -> Result<Entered, OpenRejection> {
-        const OPEN: &str = "mcp_open_session($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, \
-            $13, $14, $15, $16, $17)";
-        const OPEN_AND_FREE: &str = "mcp_open_attempt($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, \
-            $11, $12, $13, $14, $15, $16, $17, $18, $19)";
         let Opening { session, ticket, policy, account_made, checked, stronger, limit, now } =
             &opening;
         let Rule { lasts, holds, .. } = Rule::of(policy);
@@ -54,13 +64,7 @@ impl PostgresStore {
             values
                 .extend([(address as &(dyn ToSql + Sync), Type::TEXT), (taken, Type::TIMESTAMPTZ)]);
         }
-        let opens = if place.is_some() { OPEN_AND_FREE } else { OPEN };
-        // The account as it was when the statement began, and times as they are kept.
-        let sql = format!(
-            "SELECT account.*, done.outcome, done.lock, done.ended, $12, $13, $14 \
-             FROM {opens} AS done LEFT JOIN (SELECT {ACCOUNT} FROM users WHERE name_key = $1) \
-             AS account ON true"
-        );
+        let sql = statement(if place.is_some() { OPEN_AND_FREE } else { OPEN });
         let rows = self.pool().write(&sql, &values).await.map_err(Fault::into_store)?;
         let row = rows.first().ok_or(OpenRejection::Changed)?;
         self.opened(row, &opening)

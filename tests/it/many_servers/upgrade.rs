@@ -11,6 +11,7 @@ use support::{Installation, MailServer, Request, Response, ServerProcess, eventu
 use super::cluster::Cluster;
 use super::load::under_load;
 use super::{admin, clients, token};
+use crate::postgres_store::printed::TABLE as BY_NAME;
 use crate::postgres_store::{PASSWORD, by_hand, closes, installed, logs_in, opens, session};
 
 /// What a newer release may do while servers of this one run: it adds columns, to every table that
@@ -266,21 +267,11 @@ fn tables_that_a_newer_release_has_for_itself_stop_the_start_with_a_sentence() {
     assert!(logs_in(to, "alice", PASSWORD), "whoever runs already is not put out of the door");
 }
 
-/// Tables of two older systems, each with the account of `johndoe`.
-const BY_NAME: &str = "
-CREATE TABLE users (
-    username VARCHAR(255) PRIMARY KEY,
-    password_hash VARCHAR(255) NOT NULL,
-    roles JSONB NOT NULL DEFAULT '[]'::jsonb,
-    active BOOLEAN NOT NULL DEFAULT true,
-    created_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
-    updated_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
-    last_login_at TIMESTAMP,
-    failed_login_attempts INTEGER NOT NULL DEFAULT 0,
-    locked_until TIMESTAMP
-);
-INSERT INTO users (username, password_hash) VALUES ('johndoe', 'PASTE_HASH_HERE');";
+/// The account of the tables that are told by names.
+const JOHN: &str =
+    "INSERT INTO users (username, password_hash) VALUES ('johndoe', 'PASTE_HASH_HERE');";
 
+/// Tables that are told by numbers, with the account of `johndoe`.
 pub(crate) const BY_ID: &str = "
 CREATE TABLE users (
     id BIGSERIAL PRIMARY KEY,
@@ -317,7 +308,7 @@ INSERT INTO users (username, email, password_hash, is_active, is_admin)
 
 #[test]
 fn tables_of_an_older_system_are_migrated_once_while_another_server_runs_and_all_serve_them() {
-    for tables in [BY_NAME, BY_ID] {
+    for tables in [format!("{BY_NAME}{JOHN}"), BY_ID.to_owned()] {
         let mut installation = installed("  fallback: memory\n");
         let hash = installation.admin_reading(&["hash-password"], &format!("{PASSWORD}\n"));
         let hash = String::from_utf8(hash.stdout).unwrap();

@@ -10,7 +10,7 @@ const SET_UP: [&str; 3] = [
     "GRANT ALL PRIVILEGES ON DATABASE sharding_users TO sharding_user;",
 ];
 
-const TABLE: &str = "
+pub(crate) const TABLE: &str = "
 CREATE TABLE users (
     username VARCHAR(255) PRIMARY KEY,
     password_hash VARCHAR(255) NOT NULL,
